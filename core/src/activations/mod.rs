@@ -1,0 +1,65 @@
+//! Rows read at a site: live from a model through a shuffle buffer, or from a store on disk.
+
+use crate::error::Result;
+use crate::jobs::JobContext;
+use crate::llama::Site;
+use serde::{Deserialize, Serialize};
+
+/// An endless, shuffled stream of activation rows at one site.
+///
+/// The stream is a function of its settings and its seed alone: a source that seeks to a
+/// position gives the same rows, bit for bit, as one that read its way there.
+pub trait Source: Send {
+    /// Width d of a row.
+    fn width(&self) -> usize;
+
+    /// Appends the next `rows` rows, `rows * width` numbers, to `out`.
+    ///
+    /// # Errors
+    /// Cancelled, unreadable text, an empty corpus, a NaN in the activations.
+    fn read(
+        &mut self,
+        check: &dyn Fn() -> Result<()>,
+        rows: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<()>;
+
+    /// Where the stream stands.
+    fn position(&self) -> Position;
+
+    /// Goes to a position that this stream (with these settings) had before.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    fn seek(&mut self, position: &Position) -> Result<()>;
+
+    /// Where the rows come from.
+    fn provenance(&self) -> Provenance;
+}
+
+/// Where a stream stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Rows handed out so far, over all passes through the corpus.
+    pub rows: u64,
+}
+
+/// Where activation rows come from; goes into every SAE trained on them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Content hash of the model.
+    pub model: String,
+    /// The site that was read.
+    pub site: Site,
+    /// The corpus, in its text form.
+    pub corpus: String,
+    /// Splitting and BOS mode, in words.
+    pub rows: String,
+    /// Seed of the shuffle.
+    pub seed: u64,
+}
+
+/// The check that a job's context makes, in the form a [`Source`] takes it.
+pub fn check_of<E>(ctx: &JobContext<E>) -> impl Fn() -> Result<()> + '_ {
+    || ctx.check()
+}

@@ -1,0 +1,1 @@
+//! The built-in model, its training, and the tour through the whole program.

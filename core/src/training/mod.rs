@@ -1,0 +1,5 @@
+//! Training a dictionary: trainer, optimizer, schedules, dead latents, checkpoints.
+
+mod config;
+
+pub use config::{Schedule, TrainConfig, TrainEvent, TrainPoint};
