@@ -56,4 +56,41 @@ impl Architecture {
             )),
         }
     }
+
+    /// Whether it makes sense for a dictionary of `latents`.
+    ///
+    /// # Errors
+    /// No latents, k = 0, or k greater than the number of latents.
+    pub fn validate(&self, latents: usize) -> Result<()> {
+        if latents == 0 {
+            return Err(Error::setting(
+                "A dictionary of no latents cannot be trained or used",
+                "the number of latents is 0",
+                "Give it at least one; 8 to 32 times the width of the activations is usual",
+            ));
+        }
+        if latents > u32::MAX as usize {
+            return Err(Error::setting(
+                format!("A dictionary of {latents} latents cannot be made"),
+                "more than 4,294,967,295 latents cannot be numbered",
+                "Choose fewer latents",
+            ));
+        }
+        let Self::TopK { k } = *self else { return Ok(()) };
+        if k == 0 {
+            return Err(Error::setting(
+                "TopK with k = 0 keeps no latent",
+                "every reconstruction would be the bias alone",
+                "Choose k of at least 1; 16 to 64 is usual",
+            ));
+        }
+        if k > latents {
+            return Err(Error::setting(
+                format!("TopK cannot keep {k} of {latents} latents"),
+                format!("k = {k} is greater than the number of latents, {latents}"),
+                format!("Choose k of at most {latents}, or more latents"),
+            ));
+        }
+        Ok(())
+    }
 }

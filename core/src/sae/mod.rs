@@ -2,6 +2,19 @@
 //!
 //! Knows nothing of Llama.
 
+mod about;
 mod config;
+mod dictionary;
+mod format;
+pub mod kernels;
+mod latents;
+mod matrix;
+mod point;
+pub(crate) mod tensors;
 
+pub use about::About;
 pub use config::{Architecture, L1Penalty};
+pub use dictionary::Sae;
+pub use latents::Latents;
+pub use matrix::Matrix;
+pub use point::TrainPoint;

@@ -2,4 +2,5 @@
 
 mod config;
 
-pub use config::{Schedule, TrainConfig, TrainEvent, TrainPoint};
+pub use crate::sae::TrainPoint;
+pub use config::{Schedule, TrainConfig, TrainEvent};
