@@ -1,6 +1,7 @@
 //! What to read and what to change in one forward pass, as data; and what came out of it.
 
 use super::Site;
+use super::trace::Trace;
 use crate::error::Result;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct Plan<'a> {
     pub logits: Logits,
     /// Whether to keep what the backward pass needs.
     pub trace: bool,
+    /// Asked between blocks; its error (the job was cancelled, say) ends the pass.
+    pub check: Option<&'a dyn Fn() -> Result<()>>,
 }
 
 /// What came out of a forward pass.
@@ -48,5 +51,5 @@ pub struct Pass {
     /// The logits, if wanted.
     pub logits: Option<Tensor>,
     /// What the backward pass needs, if wanted.
-    pub(super) trace: Option<()>,
+    pub(super) trace: Option<Trace>,
 }
