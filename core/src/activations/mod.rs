@@ -1,5 +1,9 @@
 //! Rows read at a site: live from a model through a shuffle buffer, or from a store on disk.
 
+mod spec;
+
+pub use spec::{CaptureOutcome, CaptureSpec, Outliers, StoreDtype, StreamSpec};
+
 use crate::error::Result;
 use crate::jobs::JobContext;
 use crate::llama::Site;

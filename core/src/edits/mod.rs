@@ -1,1 +1,5 @@
-//! An edited forward pass: at this site, this latent, these positions, set / add / scale / ablate.
+//! Edits: what to do to which latents where, and the changed forward pass that follows.
+
+mod edit;
+
+pub use edit::{Edit, Op, Positions};
