@@ -2,13 +2,14 @@
 //!
 //! Knows nothing of SAEs.
 
+mod backward;
 mod cache;
 mod config;
 mod files;
 mod forward;
 mod hash;
-#[allow(dead_code)]
 mod kernels;
+mod loss;
 pub mod memory;
 mod model;
 mod pass;
@@ -16,13 +17,14 @@ mod rope;
 mod site;
 mod tokenizer;
 mod tokens;
-#[allow(dead_code)]
 mod trace;
 mod weights;
 
+pub use backward::{Gradients, WhatGradients};
 pub use cache::Cache;
 pub use config::Config;
 pub use kernels::Rules;
+pub use loss::{cross_entropy, next_token_nll};
 pub use model::{Model, Stored};
 pub use pass::{Change, Logits, Pass, Plan};
 pub use rope::{Rope, frequencies};

@@ -1,0 +1,4 @@
+//! The Llama room, seen from outside.
+
+mod golden;
+mod support;
