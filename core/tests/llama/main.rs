@@ -1,4 +1,5 @@
 //! The Llama room, seen from outside.
 
 mod golden;
+mod real;
 mod support;
