@@ -82,11 +82,6 @@ impl Enumerator {
         false
     }
 
-    /// The choices made, for a message.
-    pub(super) fn script(&self) -> String {
-        format!("{:?}", self.script.iter().map(|(choice, _)| choice).collect::<Vec<_>>())
-    }
-
     fn pick(&mut self, weights: &[f64], limit: usize) -> usize {
         let possible: Vec<usize> =
             (0..weights.len()).filter(|&i| weights[i] > 0.0).take(limit).collect();

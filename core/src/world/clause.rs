@@ -37,7 +37,9 @@ impl Page<'_> {
                 self.prepositional(&mut subject);
             }
             3 => self.subject_relative(&mut subject),
-            4 => self.object_relative(&mut subject, 1),
+            4 => {
+                self.object_relative(&mut subject, 1);
+            }
             _ => {
                 self.put("and");
                 self.noun_phrase(Pool::Any, Some(&subject), 0.1);
@@ -121,23 +123,27 @@ impl Page<'_> {
         self.close_clause(start, ClauseKind::SubjectRelative, 1);
     }
 
-    /// "that the drivers see", itself perhaps with one inside
-    fn object_relative(&mut self, head: &mut Subject, depth: u8) {
+    /// "that the drivers see", itself perhaps with one inside; returns whether it has a noun in
+    /// the singular, in the plural.
+    fn object_relative(&mut self, head: &mut Subject, depth: u8) -> [bool; 2] {
         let start = self.text.len();
         self.relative_pronoun(head);
         let mut inner = self.noun_phrase(Pool::People, Some(head), 0.1);
+        let mut seen = [inner.number == Number::Singular, inner.number == Number::Plural];
         let deeper = if depth < DEEPEST { 0.15 } else { 0.0 };
-        inner.attractor = inner.number != head.number;
-        head.attractor |= inner.attractor;
         if self.chance(deeper) {
-            self.object_relative(&mut inner, depth + 1);
+            let nested = self.object_relative(&mut inner, depth + 1);
+            seen = [seen[0] || nested[0], seen[1] || nested[1]];
         } else {
             inner.kind = AgreementKind::WithinRelative;
+            inner.attractor = inner.number != head.number;
         }
         let verb = self.act(true);
         self.verb(verb, &inner, depth);
         head.kind = AgreementKind::AcrossRelative;
+        head.attractor = seen[usize::from(head.number == Number::Singular)];
         self.close_clause(start, ClauseKind::ObjectRelative, depth);
+        seen
     }
 
     fn act(&mut self, animate: bool) -> &'static Verb {

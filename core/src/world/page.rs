@@ -31,7 +31,7 @@ pub(super) struct Subject {
     pub span: Span,
     pub number: Number,
     pub kind: AgreementKind,
-    /// Whether a noun of the other number stands after it.
+    /// See [`Agreement::attractor`].
     pub attractor: bool,
 }
 

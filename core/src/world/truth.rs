@@ -71,7 +71,8 @@ pub struct Agreement {
     pub kind: AgreementKind,
     /// Relative clauses around the verb: 0 for a main clause.
     pub depth: u8,
-    /// Whether a noun of the other number stands between subject and verb.
+    /// Whether a noun of the other number stands between subject and verb; for the verb within a
+    /// relative clause, whether the noun that the clause is about has the other number.
     pub attractor: bool,
 }
 

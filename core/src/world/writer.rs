@@ -13,7 +13,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Which part of the world is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// What the built-in model learns from: every kind of document; one pair in six of a noun and
