@@ -1,6 +1,7 @@
 //! The one SAE type.
 
-use super::kernels::{self, Select};
+use super::architectures;
+use super::kernels::{self, Encoding, Packed};
 use super::tensors::hex;
 use super::{About, Architecture, Latents, Matrix};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,11 +54,11 @@ impl Sae {
         let mut centred = rows.to_vec();
         kernels::subtract_from_rows(&mut centred, &self.b_dec);
         let mut latents = Latents::new(self.latents());
-        let select = match self.architecture {
-            Architecture::TopK { k } => Select::TopK(k),
-            Architecture::Standard { .. } => Select::Positive,
-        };
-        kernels::encode(&centred, &self.encoder, &self.b_enc, select, &mut latents);
+        let mut packed = Packed::new();
+        packed.pack(&self.encoder, &self.b_enc, None);
+        let select = architectures::rule(&self.architecture).select();
+        let memory = &mut Encoding::default();
+        kernels::encode(&centred, &packed, None, select, memory, &mut latents, &|| Ok(()))?;
         Ok(latents)
     }
 

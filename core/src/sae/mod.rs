@@ -3,8 +3,11 @@
 //! Knows nothing of Llama.
 
 mod about;
+pub mod architectures;
 mod config;
+mod cpu;
 mod dictionary;
+pub mod engine;
 mod format;
 pub mod kernels;
 mod latents;

@@ -1,5 +1,6 @@
 //! Every setting of a training run.
 
+use crate::error::{Error, Result};
 use crate::sae::{Architecture, TrainPoint};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,16 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Tokens between evaluations of loss recovered; 0 for none.
     pub evaluate_every: u64,
+    /// Peculiarities of other libraries to be reproduced; all off unless asked for.
+    #[serde(default)]
+    pub compatibility: Compatibility,
+}
+
+/// Peculiarities of other libraries that their exact numbers need; none is an improvement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compatibility {
+    /// dictionary_learning counts warm-up steps from 0: its first update has learning rate 0.
+    pub warmup_from_zero: bool,
 }
 
 /// How the learning rate moves after the warm-up.
@@ -102,6 +113,166 @@ impl TrainConfig {
             seed: 0,
             checkpoint_every: 500_000,
             evaluate_every: 250_000,
+            compatibility: Compatibility::default(),
         }
+    }
+
+    /// Steps in all.
+    pub fn steps(&self) -> u64 {
+        self.tokens.div_ceil(self.batch.max(1) as u64)
+    }
+
+    /// Learning rate of step `step`, from 1: linear warm-up, then the schedule over what is left.
+    pub fn lr_at(&self, step: u64) -> f64 {
+        let done = step.saturating_sub(1);
+        let warm = if self.compatibility.warmup_from_zero { done } else { step };
+        let warmup = if self.warmup_steps == 0 {
+            1.0
+        } else {
+            (warm as f64 / self.warmup_steps as f64).min(1.0)
+        };
+        let total = self.steps().max(1);
+        let share = done as f64 / total as f64;
+        // The cosines begin where the warm-up ends.
+        let after = done.saturating_sub(self.warmup_steps) as f64
+            / total.saturating_sub(self.warmup_steps).max(1) as f64;
+        let half_cosine = |t: f64| 0.5 * (1.0 + (std::f64::consts::PI * t.clamp(0.0, 1.0)).cos());
+        let factor = match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::LinearDecay { from } if share <= from => 1.0,
+            Schedule::LinearDecay { from } => ((1.0 - share) / (1.0 - from)).max(0.0),
+            Schedule::Cosine => half_cosine(after),
+            Schedule::CosineRestarts { cycles } => {
+                half_cosine((after.min(1.0) * f64::from(cycles)).fract())
+            }
+        };
+        self.lr * warmup * factor
+    }
+
+    /// L1 coefficient of step `step`, from 1.
+    pub fn l1_at(&self, step: u64) -> f64 {
+        if self.sparsity_warmup_steps == 0 {
+            return self.l1;
+        }
+        self.l1 * (step as f64 / self.sparsity_warmup_steps as f64).min(1.0)
+    }
+
+    /// Whether the settings make sense for activations of width `width`.
+    ///
+    /// # Errors
+    /// The first setting that does not, and what it should be.
+    pub fn validate(&self, width: usize) -> Result<()> {
+        if width == 0 {
+            return Err(Error::setting(
+                "A dictionary cannot be trained on activations of width 0",
+                "the site gives rows without numbers",
+                "Choose another site or store",
+            ));
+        }
+        self.architecture.validate(self.latents)?;
+        let positive = |name: &str, ok: bool, value: String| {
+            if ok { Ok(()) } else { Err(senseless(name, &value, "a number above 0")) }
+        };
+        positive("batch", self.batch > 0, self.batch.to_string())?;
+        positive("tokens", self.tokens > 0, self.tokens.to_string())?;
+        positive("lr", self.lr > 0.0 && self.lr.is_finite(), self.lr.to_string())?;
+        positive("dead_after", self.dead_after > 0, self.dead_after.to_string())?;
+        positive("checkpoint_every", self.checkpoint_every > 0, self.checkpoint_every.to_string())?;
+        if let Some(clip) = self.clip {
+            positive("clip", clip > 0.0 && clip.is_finite(), clip.to_string())?;
+        }
+        for (name, value) in [("l1", self.l1), ("aux_weight", self.aux_weight)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(senseless(name, &value.to_string(), "0 or a number above it"));
+            }
+        }
+        for beta in [self.betas.0, self.betas.1] {
+            if !(0.0..1.0).contains(&beta) {
+                return Err(senseless("betas", &beta.to_string(), "at least 0 and under 1"));
+            }
+        }
+        match self.schedule {
+            Schedule::LinearDecay { from } if !(0.0..1.0).contains(&from) => {
+                Err(senseless("schedule.from", &from.to_string(), "at least 0 and under 1"))
+            }
+            Schedule::CosineRestarts { cycles: 0 } => {
+                Err(senseless("schedule.cycles", "0", "at least 1"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn senseless(name: &str, value: &str, should: &str) -> Error {
+    Error::setting(
+        format!("The training run cannot start with {name} = {value}"),
+        format!("{name} must be {should}"),
+        format!("Set {name} to {should}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> TrainConfig {
+        let mut config = TrainConfig::preset(Architecture::TopK { k: 4 }, 64);
+        (config.batch, config.tokens, config.warmup_steps, config.lr) = (10, 1000, 10, 2.0);
+        config
+    }
+
+    #[test]
+    fn schedules_pass_through_their_known_points() {
+        let mut c = config();
+        c.schedule = Schedule::Constant;
+        assert_eq!([c.lr_at(1), c.lr_at(5), c.lr_at(10), c.lr_at(100)], [0.2, 1.0, 2.0, 2.0]);
+        c.schedule = Schedule::LinearDecay { from: 0.8 };
+        assert_eq!(c.lr_at(81), 2.0);
+        assert!((c.lr_at(91) - 1.0).abs() < 1e-12);
+        assert!((c.lr_at(100) - 0.1).abs() < 1e-12);
+        c.schedule = Schedule::Cosine;
+        assert_eq!(c.lr_at(11), 2.0);
+        assert!((c.lr_at(56) - 1.0).abs() < 1e-12);
+        c.schedule = Schedule::CosineRestarts { cycles: 3 };
+        assert!(c.lr_at(40) < 0.01 && c.lr_at(41) > 1.99);
+        c.compatibility.warmup_from_zero = true;
+        assert_eq!(c.lr_at(1), 0.0);
+    }
+
+    #[test]
+    fn sparsity_grows_linearly() {
+        let mut c = config();
+        (c.l1, c.sparsity_warmup_steps) = (0.5, 10);
+        assert_eq!([c.l1_at(1), c.l1_at(5), c.l1_at(10), c.l1_at(11)], [0.05, 0.25, 0.5, 0.5]);
+        c.sparsity_warmup_steps = 0;
+        assert_eq!(c.l1_at(1), 0.5);
+    }
+
+    #[test]
+    fn senseless_settings_are_named() {
+        type Spoil = fn(&mut TrainConfig);
+        let cases: [(&str, Spoil); 12] = [
+            ("k = 65", |c| c.architecture = Architecture::TopK { k: 65 }),
+            ("k = 0", |c| c.architecture = Architecture::TopK { k: 0 }),
+            ("latents", |c| c.latents = 0),
+            ("l1", |c| c.l1 = -0.1),
+            ("l1", |c| c.l1 = f64::NAN),
+            ("batch", |c| c.batch = 0),
+            ("tokens", |c| c.tokens = 0),
+            ("lr", |c| c.lr = f64::INFINITY),
+            ("clip", |c| c.clip = Some(0.0)),
+            ("betas", |c| c.betas.1 = 1.0),
+            ("schedule.from", |c| c.schedule = Schedule::LinearDecay { from: 1.0 }),
+            ("schedule.cycles", |c| c.schedule = Schedule::CosineRestarts { cycles: 0 }),
+        ];
+        for (name, spoil) in cases {
+            let mut c = config();
+            c.validate(16).unwrap();
+            spoil(&mut c);
+            let error = c.validate(16).unwrap_err();
+            assert_eq!(error.kind, crate::ErrorKind::Setting);
+            assert!(error.to_string().contains(name), "{error} does not name {name}");
+        }
+        assert!(config().validate(0).is_err());
     }
 }

@@ -1,104 +1,157 @@
-//! Encoder product with the selection of active latents fused into its blocks.
+//! Encoder product with the selection of active latents fused into its tiles.
 
-use super::{ROWS, Select, TopK};
-use crate::sae::{Latents, Matrix};
+use super::packed::{MAX_PANEL, Packed, TILE_ROWS};
+use super::{Select, Stop, TopK};
+use crate::error::Result;
+use crate::sae::Latents;
 use rayon::prelude::*;
 
-/// Latents whose pre-activations are computed together.
-const COLUMNS: usize = 512;
+/// Rows of a block of work: they share each panel of the encoder while it is in cache.
+const BLOCK: usize = 128;
+
+/// Multiplications after which a block asks whether to stop: some 10 ms.
+const ASK_AFTER: usize = 500_000_000;
+
+/// Memory of the encoder product, kept from batch to batch.
+#[derive(Debug, Default)]
+pub struct Encoding {
+    blocks: Vec<Block>,
+}
+
+#[derive(Debug, Default)]
+struct Block {
+    top: Vec<TopK>,
+    positive: Vec<Vec<(u32, f32)>>,
+    /// The last rows of the batch, filled up to a whole tile.
+    padded: Vec<f32>,
+    ends: Vec<usize>,
+    index: Vec<u32>,
+    value: Vec<f32>,
+}
 
 /// Active latents of each row of `centred` (`x - b_dec`, `[n, d]`):
 /// `pre = W_enc (x - b_dec) + b_enc`, of which `select` says which are kept.
 ///
-/// The `[n, m]` matrix of pre-activations never exists: blocks of `ROWS x COLUMNS` do.
-pub fn encode(centred: &[f32], encoder: &Matrix, b_enc: &[f32], select: Select, out: &mut Latents) {
-    let d = encoder.cols();
+/// The `[n, m]` matrix of pre-activations never exists: tiles of 8 x 48 do. Indices are those
+/// of the packed encoder, or through `names` those that its rows had before packing.
+///
+/// # Errors
+/// `stop` said so.
+pub fn encode(
+    centred: &[f32],
+    packed: &Packed,
+    names: Option<&[u32]>,
+    select: Select,
+    memory: &mut Encoding,
+    out: &mut Latents,
+    stop: Stop<'_>,
+) -> Result<()> {
+    let d = packed.width();
+    let blocks = centred.len().div_ceil(BLOCK * d);
+    if memory.blocks.len() < blocks {
+        memory.blocks.resize_with(blocks, Block::default);
+    }
+    let memory = &mut memory.blocks[..blocks];
+    centred
+        .par_chunks(BLOCK * d)
+        .zip(memory.par_iter_mut())
+        .try_for_each(|(rows, block)| block.encode(rows, packed, names, select, stop))?;
     out.clear();
-    out.width = encoder.rows();
-    let blocks: Vec<Latents> = centred
-        .par_chunks(ROWS * d)
-        .map(|rows| encode_block(rows, encoder, b_enc, select))
-        .collect();
-    for block in blocks {
-        for i in 0..block.rows() {
-            let (index, value) = block.row(i);
-            out.push_row(index.iter().copied().zip(value.iter().copied()));
-        }
+    for block in memory {
+        let base = out.index.len();
+        out.index.extend_from_slice(&block.index);
+        out.value.extend_from_slice(&block.value);
+        out.row_start.extend(block.ends.iter().map(|end| base + end));
     }
+    Ok(())
 }
 
-fn encode_block(rows: &[f32], encoder: &Matrix, b_enc: &[f32], select: Select) -> Latents {
-    let (m, d) = (encoder.rows(), encoder.cols());
-    let n = rows.len() / d;
-    // Always whole blocks: the product's order of summation must not depend on how many rows
-    // happen to come together.
-    let mut padded = vec![0.0; ROWS * d];
-    padded[..rows.len()].copy_from_slice(rows);
-    let mut pre = vec![0.0; ROWS * COLUMNS];
-    let mut top: Vec<TopK> = (0..n).map(|_| TopK::default()).collect();
-    let mut positive = vec![Vec::new(); n];
-    if let Select::TopK(k) = select {
-        top.iter_mut().for_each(|t| t.begin(k));
-    }
-    for first in (0..m).step_by(COLUMNS) {
-        let columns = COLUMNS.min(m - first);
-        product(&padded, &encoder.data()[first * d..], d, columns, &mut pre);
-        for i in 0..n {
-            let pre = &mut pre[i * COLUMNS..][..columns];
-            pre.iter_mut().zip(&b_enc[first..]).for_each(|(p, b)| *p += b);
-            match select {
-                Select::TopK(_) => top[i].see(first, pre),
-                Select::Positive => positive[i].extend(
-                    pre.iter()
-                        .enumerate()
-                        .filter(|(_, v)| **v > 0.0)
-                        .map(|(j, v)| ((first + j) as u32, *v)),
-                ),
+impl Block {
+    fn encode(
+        &mut self,
+        rows: &[f32],
+        packed: &Packed,
+        names: Option<&[u32]>,
+        select: Select,
+        stop: Stop<'_>,
+    ) -> Result<()> {
+        let d = packed.width();
+        let n = rows.len() / d;
+        self.begin(n, select);
+        let whole = n / TILE_ROWS * TILE_ROWS;
+        self.padded.clear();
+        self.padded.extend_from_slice(&rows[whole * d..]);
+        self.padded.resize(TILE_ROWS * d, 0.0);
+        let ask_every = (ASK_AFTER / (BLOCK * packed.panel() * d)).max(1);
+        let mut tile = [0.0; TILE_ROWS * MAX_PANEL];
+        for p in 0..packed.panels() {
+            if p.is_multiple_of(ask_every) {
+                stop()?;
+            }
+            let first = p * packed.panel();
+            let columns = packed.panel().min(packed.latents() - first);
+            for at in (0..n).step_by(TILE_ROWS) {
+                let group =
+                    if at < whole { &rows[at * d..][..TILE_ROWS * d] } else { &self.padded };
+                packed.tile(p, group, &mut tile);
+                for (r, pre) in tile.chunks(packed.panel()).take(TILE_ROWS.min(n - at)).enumerate()
+                {
+                    let pre = &pre[..columns];
+                    match select {
+                        Select::TopK(_) => self.top[at + r].see(first, pre),
+                        Select::Positive => keep_positive(&mut self.positive[at + r], first, pre),
+                    }
+                }
             }
         }
+        self.finish(n, names, select);
+        Ok(())
     }
-    let mut out = Latents::new(m);
-    for i in 0..n {
+
+    fn begin(&mut self, n: usize, select: Select) {
         match select {
-            Select::TopK(_) => {
-                let mut entries = Vec::new();
-                top[i].finish(|j, v| entries.push((j, v)));
-                out.push_row(entries);
+            Select::TopK(k) => {
+                if self.top.len() < n {
+                    self.top.resize_with(n, TopK::default);
+                }
+                self.top.iter_mut().for_each(|top| top.begin(k));
             }
-            Select::Positive => out.push_row(positive[i].drain(..)),
+            Select::Positive => {
+                if self.positive.len() < n {
+                    self.positive.resize_with(n, Vec::new);
+                }
+                self.positive.iter_mut().for_each(Vec::clear);
+            }
         }
     }
-    out
+
+    fn finish(&mut self, n: usize, names: Option<&[u32]>, select: Select) {
+        self.ends.clear();
+        self.index.clear();
+        self.value.clear();
+        let name = |i: u32| names.map_or(i, |names| names[i as usize]);
+        for r in 0..n {
+            match select {
+                Select::TopK(_) => self.top[r].finish(|i, v| {
+                    self.index.push(name(i));
+                    self.value.push(v);
+                }),
+                Select::Positive => {
+                    for (i, v) in &self.positive[r] {
+                        self.index.push(name(*i));
+                        self.value.push(*v);
+                    }
+                }
+            }
+            self.ends.push(self.index.len());
+        }
+    }
 }
 
-/// `pre[r, c] = rows[r] . weights[c]` for `ROWS` rows and `columns` rows of `weights`.
-#[allow(unsafe_code)]
-fn product(rows: &[f32], weights: &[f32], d: usize, columns: usize, pre: &mut [f32]) {
-    assert!(rows.len() >= ROWS * d && weights.len() >= columns * d && columns <= COLUMNS);
-    assert!(pre.len() >= ROWS * COLUMNS);
-    // SAFETY: the three slices hold the elements that the sizes and strides reach (asserted
-    // above), and `pre` is borrowed mutably, so it overlaps neither of the others.
-    unsafe {
-        gemm::gemm(
-            columns,
-            ROWS,
-            d,
-            pre.as_mut_ptr(),
-            COLUMNS as isize,
-            1,
-            false,
-            weights.as_ptr(),
-            1,
-            d as isize,
-            rows.as_ptr(),
-            d as isize,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+fn keep_positive(kept: &mut Vec<(u32, f32)>, first: usize, pre: &[f32]) {
+    for (j, v) in pre.iter().enumerate() {
+        if *v > 0.0 {
+            kept.push(((first + j) as u32, *v));
+        }
     }
 }

@@ -1,0 +1,91 @@
+//! How a run begins: weights, bias, the scale of the activations.
+
+use crate::sae::Matrix;
+use crate::sae::architectures::Start;
+use crate::sae::engine::Parameters;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+/// Random directions of the norms that the architecture asks for; encoder rows point the same
+/// ways (tied at the start). Biases are 0.
+pub(super) fn weights(
+    latents: usize,
+    width: usize,
+    start: Start,
+    rng: &mut ChaCha8Rng,
+) -> Parameters {
+    let mut directions = Matrix::zeros(latents, width);
+    for i in 0..latents {
+        let row = directions.row_mut(i);
+        row.iter_mut().for_each(|w| *w = rng.sample(StandardNormal));
+        let norm = row.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
+        row.iter_mut().for_each(|w| *w = (f64::from(*w) / norm.max(f64::MIN_POSITIVE)) as f32);
+    }
+    let mut encoder = directions.clone();
+    encoder.data_mut().iter_mut().for_each(|w| *w *= start.encoder_norm);
+    directions.data_mut().iter_mut().for_each(|w| *w *= start.decoder_norm);
+    Parameters { encoder, b_enc: vec![0.0; latents], decoder: directions, b_dec: vec![0.0; width] }
+}
+
+/// The factor that brings `rows` to E‖x‖² = d; 1 where they are all zero.
+pub(super) fn scale(rows: &[f32], width: usize) -> f64 {
+    let count = (rows.len() / width).max(1) as f64;
+    let mean = rows.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / count;
+    if mean > 0.0 && mean.is_finite() { (width as f64 / mean).sqrt() } else { 1.0 }
+}
+
+/// Steps of [`geometric_median`] at most.
+const STEPS: usize = 100;
+
+/// The point with the least sum of distances to `rows`, by Weiszfeld's iteration from their
+/// mean, until it moves less than 1e-5. A few rows of huge norm hardly move it.
+pub fn geometric_median(rows: &[f32], width: usize) -> Vec<f32> {
+    let count = (rows.len() / width).max(1) as f64;
+    let mut guess = vec![0.0f64; width];
+    for row in rows.chunks(width) {
+        guess.iter_mut().zip(row).for_each(|(g, x)| *g += f64::from(*x) / count);
+    }
+    for _ in 0..STEPS {
+        let mut next = vec![0.0f64; width];
+        let mut total = 0.0;
+        for row in rows.chunks(width) {
+            let square: f64 =
+                row.iter().zip(&guess).map(|(x, g)| (f64::from(*x) - g).powi(2)).sum();
+            // A row that the guess has fallen on would weigh infinitely much.
+            let weight = 1.0 / square.sqrt().max(1e-12);
+            total += weight;
+            next.iter_mut().zip(row).for_each(|(n, x)| *n += weight * f64::from(*x));
+        }
+        next.iter_mut().for_each(|n| *n /= total);
+        let moved: f64 = next.iter().zip(&guess).map(|(n, g)| (n - g).powi(2)).sum();
+        guess = next;
+        if moved.sqrt() < 1e-5 {
+            break;
+        }
+    }
+    guess.iter().map(|g| *g as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_a_cross_is_its_middle_whatever_one_far_pair_does() {
+        let rows = [1.0, 0.0, -1.0, 0.0, 0.0, 1e6, 0.0, -1e6f32];
+        let median = geometric_median(&rows, 2);
+        assert!(median.iter().all(|m| m.abs() < 1e-3), "{median:?}");
+    }
+
+    #[test]
+    fn equal_rows_are_their_own_median() {
+        assert_eq!(geometric_median(&[3.0, -4.0].repeat(7), 2), [3.0, -4.0]);
+    }
+
+    #[test]
+    fn scale_brings_the_mean_square_to_the_width() {
+        assert!((scale(&[3.0, 4.0, 0.0, 0.0], 2) - (2.0f64 / 12.5).sqrt()).abs() < 1e-12);
+        assert_eq!(scale(&[0.0; 6], 2), 1.0);
+    }
+}
