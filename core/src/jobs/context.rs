@@ -113,6 +113,15 @@ impl<E> JobContext<E> {
         state.cancelled.as_ref().map_or(Ok(()), |reason| Err(Error::cancelled(reason)))
     }
 
+    /// Like [`JobContext::check`], but never waits: for shared threads, which a pause must not hold.
+    ///
+    /// # Errors
+    /// [`Error::cancelled`] once somebody has stopped the job.
+    pub fn check_cancelled(&self) -> Result<()> {
+        let state = self.control.lock();
+        state.cancelled.as_ref().map_or(Ok(()), |reason| Err(Error::cancelled(reason)))
+    }
+
     /// Stops the job from within or from a signal handler.
     pub fn cancel(&self, reason: &str) {
         self.control.cancel(reason);

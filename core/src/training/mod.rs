@@ -1,10 +1,16 @@
 //! Training a dictionary: trainer, optimizer, schedules, dead latents, checkpoints.
 
+mod checkpoint;
 mod config;
+mod history;
+mod job;
+mod memory;
 mod start;
 mod trainer;
 
 pub use crate::sae::TrainPoint;
 pub use config::{Compatibility, Schedule, TrainConfig, TrainEvent};
+pub use job::{Evaluate, train};
+pub use memory::memory_needed;
 pub use start::geometric_median;
 pub use trainer::{Counters, Report, Trainer};

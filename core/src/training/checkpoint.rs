@@ -1,0 +1,191 @@
+//! A run on disk: everything that the next step depends on, in one file that is replaced whole.
+//!
+//! The file holds weights, Adam's moments, counters, random numbers, the scale, the settings,
+//! the place in the source and the curves so far. A run that goes on from it has the same
+//! weights, bit for bit, as one that was never broken off.
+
+use super::config::TrainConfig;
+use super::trainer::{Counters, Trainer};
+use crate::activations::{Position, Provenance};
+use crate::error::{Error, IoContext, Result};
+use crate::sae::engine::{OptimizerState, Parameters};
+use crate::sae::kernels::Moments;
+use crate::sae::tensors::{self, Tensor};
+use crate::sae::{Matrix, TrainPoint};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "checkpoint.safetensors";
+const VERSION: u32 = 1;
+
+/// What a checkpoint knows besides the tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub version: u32,
+    pub config: TrainConfig,
+    pub width: usize,
+    pub provenance: Provenance,
+    /// Where the source stands after the last row that was trained on.
+    pub position: Position,
+    pub step: u64,
+    pub tokens: u64,
+    pub rng: ChaCha8Rng,
+    pub history: Vec<TrainPoint>,
+}
+
+pub(super) fn path(out: &Path) -> PathBuf {
+    out.join(FILE)
+}
+
+/// Writes a checkpoint; the one before stays whole until the new one is.
+pub(super) fn write(
+    out: &Path,
+    trainer: &Trainer,
+    provenance: &Provenance,
+    position: Position,
+    history: &[TrainPoint],
+) -> Result<()> {
+    fs::create_dir_all(out).doing(|| format!("Could not make {}", out.display()))?;
+    let counters = trainer.counters();
+    let state = State {
+        version: VERSION,
+        config: trainer.config().clone(),
+        width: trainer.width(),
+        provenance: provenance.clone(),
+        position,
+        step: counters.step,
+        tokens: counters.tokens,
+        rng: counters.rng.clone(),
+        history: history.to_vec(),
+    };
+    let state = serde_json::to_string(&state)
+        .map_err(|e| Error::internal("A checkpoint could not be described", e.to_string()))?;
+    // As bits: a number that went through text may come back a hair off.
+    let scale = [counters.scale.to_bits()];
+    let mut parts =
+        vec![Tensor::u64("silent_for", &counters.silent_for), Tensor::u64("scale", &scale)];
+    let weights = trainer.parameters().parts();
+    for ((name, data), moments) in weights.into_iter().zip(&trainer.optimizer().moments) {
+        parts.push(Tensor::f32(name, &[data.len()], data));
+        parts.push(Tensor::f32(format!("{name}.first"), &[data.len()], &moments.first));
+        parts.push(Tensor::f32(format!("{name}.second"), &[data.len()], &moments.second));
+    }
+    let path = path(out);
+    tensors::write_tensors_beside(&path, &parts, &[("state", state)])?;
+    tensors::put_in_place(&path)
+}
+
+/// Reads the checkpoint of a run with these settings on this source; `None` if there is none.
+pub(super) fn read(
+    out: &Path,
+    config: &TrainConfig,
+    width: usize,
+    provenance: &Provenance,
+) -> Result<Option<(State, Trainer)>> {
+    let path = path(out);
+    if !path.try_exists().doing(|| format!("Could not look for {}", path.display()))? {
+        return Ok(None);
+    }
+    let mut file = tensors::read_tensors(&path)?;
+    let bad = |why: String| tensors::damaged(&path, &why);
+    let text = file.metadata.get("state").ok_or_else(|| bad("it has no state".to_owned()))?;
+    let state: State = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+    if state.version != VERSION {
+        return Err(bad(format!("its version is {}, not {VERSION}", state.version)));
+    }
+    state.check_same(config, width, provenance)?;
+    let (m, d) = (config.latents, width);
+    let scale = f64::from_bits(file.take_u64("scale", 1)?[0]);
+    if !(scale > 0.0 && scale.is_finite()) {
+        return Err(bad(format!("its scale is {scale}")));
+    }
+    let matrix = m.checked_mul(d).ok_or_else(|| bad(format!("{m} x {d} is too large")))?;
+    let mut part = |name: &str, len: usize| -> Result<(Vec<f32>, Moments)> {
+        let weights = file.take_shaped(name, &[len])?;
+        let first = file.take_shaped(&format!("{name}.first"), &[len])?;
+        let second = file.take_shaped(&format!("{name}.second"), &[len])?;
+        if let Some(at) = [&weights, &first, &second]
+            .iter()
+            .find_map(|part| part.iter().position(|v| !v.is_finite()))
+        {
+            return Err(bad(format!("{name} is not a number at place {at}")));
+        }
+        Ok((weights, Moments { first, second }))
+    };
+    let (encoder, of_encoder) = part("encoder", matrix)?;
+    let (b_enc, of_b_enc) = part("b_enc", m)?;
+    let (decoder, of_decoder) = part("decoder", matrix)?;
+    let (b_dec, of_b_dec) = part("b_dec", d)?;
+    let parameters = Parameters {
+        encoder: Matrix::new(m, d, encoder)?,
+        b_enc,
+        decoder: Matrix::new(m, d, decoder)?,
+        b_dec,
+    };
+    let optimizer = OptimizerState { moments: vec![of_encoder, of_b_enc, of_decoder, of_b_dec] };
+    let counters = Counters {
+        step: state.step,
+        tokens: state.tokens,
+        silent_for: file.take_u64("silent_for", m)?,
+        scale,
+        rng: state.rng.clone(),
+    };
+    let trainer = Trainer::with(config, parameters, optimizer, counters)?;
+    Ok(Some((state, trainer)))
+}
+
+impl State {
+    /// Whether a run with these settings on this source goes on from here.
+    ///
+    /// How often to save and to evaluate may change; anything that shapes the weights may not.
+    fn check_same(
+        &self,
+        config: &TrainConfig,
+        width: usize,
+        provenance: &Provenance,
+    ) -> Result<()> {
+        let mut same = config.clone();
+        same.checkpoint_every = self.config.checkpoint_every;
+        same.evaluate_every = self.config.evaluate_every;
+        let pairs = [
+            (serde_json::to_value(&self.config), serde_json::to_value(&same)),
+            (serde_json::to_value(&self.provenance), serde_json::to_value(provenance)),
+            (Ok(json!({ "width": self.width })), Ok(json!({ "width": width }))),
+        ];
+        for (old, new) in pairs {
+            let (Ok(old), Ok(new)) = (old, new) else { continue };
+            let Some(old) = old.as_object() else { continue };
+            for (name, was) in old {
+                let is = &new[name];
+                if !alike(was, is) {
+                    return Err(Error::setting(
+                        "The run cannot go on with other settings",
+                        format!("{name} was {was} when it was broken off and is {is} now"),
+                        format!("Set {name} back to {was}, or start a new run in another folder"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Equal but for the last digit of a number, which may change on its way through text.
+pub(super) fn alike(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+            let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
+            (a - b).abs() <= 1e-14 * a.abs()
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| alike(v, w)))
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+        }
+        _ => a == b,
+    }
+}
