@@ -1,7 +1,15 @@
 //! Rows read at a site: live from a model through a shuffle buffer, or from a store on disk.
 
+mod blocks;
+mod forward;
+mod live;
 mod spec;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use forward::{Group, gather, groups, numbers, read_rows, site_output};
+pub use live::{LiveSource, Seen};
 pub use spec::{CaptureOutcome, CaptureSpec, Outliers, StoreDtype, StreamSpec};
 
 use crate::error::Result;

@@ -3,6 +3,7 @@
 mod builtin;
 mod jsonl;
 mod lines;
+mod model_text;
 mod rows;
 mod sentences;
 mod spec;
@@ -11,6 +12,7 @@ mod text;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use model_text::encoder_of;
 pub use rows::{Bos, Encode, Row, RowSpec, Rows, Split};
 pub use sentences::sentences;
 pub use spec::CorpusSpec;

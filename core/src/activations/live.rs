@@ -1,0 +1,389 @@
+//! Activations straight from a model.
+
+use super::blocks::{Block, Blocks};
+use super::{Position, Provenance, Source, StreamSpec};
+use crate::error::Result;
+use crate::llama::{Logits, Model, memory};
+
+/// An endless stream straight from a model, shuffled within blocks of [`StreamSpec::buffer`]
+/// rows; each pass over the corpus is shuffled differently.
+///
+/// Going to a position runs the model for one block at most; what lies before is only tokenised.
+pub struct LiveSource {
+    blocks: Blocks,
+    block: Option<Block>,
+    /// Row of the stream that the block begins with.
+    start: u64,
+    /// Rows of the block that were handed out or left out.
+    done: usize,
+    /// Where to go before the next row is read.
+    target: Option<u64>,
+    /// Rows of one pass over the corpus, once known.
+    pass_rows: Option<u64>,
+    seen: Seen,
+}
+
+/// What was found of outliers in the rows handed out since the source was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Seen {
+    /// Rows looked at.
+    pub rows: u64,
+    /// Those of outlier norm among them.
+    pub outliers: u64,
+    /// The median norm that they are measured by; 0 before the first row.
+    pub median: f32,
+}
+
+impl LiveSource {
+    /// A stream at its beginning. The model runs at the first row that is read.
+    ///
+    /// # Errors
+    /// A site or a length that the model does not have, a corpus that cannot be opened, a model
+    /// without tokenizer, a buffer that does not fit into memory.
+    pub fn new(model: Model, spec: StreamSpec) -> Result<Self> {
+        memory::check_fits("stream activations", Self::memory(&model, &spec), model.device())?;
+        let blocks = Blocks::new(model, spec)?;
+        Ok(Self {
+            blocks,
+            block: None,
+            start: 0,
+            done: 0,
+            target: None,
+            pass_rows: None,
+            seen: Seen::default(),
+        })
+    }
+
+    /// Bytes that such a stream takes: the buffer and one forward pass.
+    pub fn memory(model: &Model, spec: &StreamSpec) -> u64 {
+        let config = model.config();
+        let length = spec.rows.length.max(1);
+        let batch = (spec.batch / length).max(1);
+        let pass = memory::pass_bytes(config, batch, length, &[spec.site], Logits::None, false);
+        let row = 4 * config.width as u64 + 32;
+        let buffered = (spec.buffer + length) as u64;
+        pass.saturating_add(buffered.saturating_mul(row))
+    }
+
+    /// What was found of outliers so far.
+    pub fn seen(&self) -> Seen {
+        Seen { median: self.blocks.median().unwrap_or(0.0), ..self.seen }
+    }
+
+    /// What was done to the text on the way and ought to be said.
+    pub fn note(&self) -> Option<String> {
+        self.blocks.note()
+    }
+
+    /// Makes sure that there is a block with a row left in it.
+    fn fill(&mut self, check: &dyn Fn() -> Result<()>) -> Result<()> {
+        if let Some(target) = self.target {
+            self.go_to(target, check)?;
+            self.target = None;
+        }
+        if self.block.as_ref().is_some_and(|b| self.done < b.order.len()) {
+            return Ok(());
+        }
+        // The old block makes room before the new one is computed.
+        self.start = self.end();
+        self.done = 0;
+        self.block = None;
+        self.block = match self.blocks.next(check)? {
+            Some(next) => Some(next),
+            None if self.start == 0 => return Err(self.blocks.empty()),
+            None => {
+                let pass = self.blocks.pass() + 1;
+                self.pass_rows = Some(self.start / pass);
+                self.blocks.start_pass(pass)?;
+                self.blocks.next(check)?
+            }
+        };
+        Ok(())
+    }
+
+    /// Goes to row `target` of the stream.
+    fn go_to(&mut self, target: u64, check: &dyn Fn() -> Result<()>) -> Result<()> {
+        if self.block.is_some() && (self.start..=self.end()).contains(&target) {
+            self.done = (target - self.start) as usize;
+            return Ok(());
+        }
+        self.block = None;
+        self.done = 0;
+        let mut pass = self.pass_rows.map_or(0, |rows| target / rows);
+        self.start = pass * self.pass_rows.unwrap_or(0);
+        self.blocks.start_pass(pass)?;
+        while self.start < target {
+            let rows = self.blocks.look(check)? as u64;
+            if rows == 0 && self.start == 0 {
+                return Err(self.blocks.empty());
+            }
+            if rows == 0 {
+                // The end of the first pass tells how long each is.
+                let all = self.start / (pass + 1);
+                self.pass_rows = Some(all);
+                pass = target / all;
+                self.start = pass * all;
+                self.blocks.start_pass(pass)?;
+            } else if self.start + rows > target {
+                self.block = self.blocks.next(check)?;
+                self.done = (target - self.start) as usize;
+                return Ok(());
+            } else {
+                self.blocks.skip();
+                self.start += rows;
+            }
+        }
+        Ok(())
+    }
+
+    /// Row of the stream after the block.
+    fn end(&self) -> u64 {
+        self.start + self.block.as_ref().map_or(0, |b| b.order.len() as u64)
+    }
+}
+
+impl Source for LiveSource {
+    fn width(&self) -> usize {
+        self.blocks.model().config().width
+    }
+
+    fn read(
+        &mut self,
+        check: &dyn Fn() -> Result<()>,
+        rows: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        let width = self.width();
+        let leave_out = self.blocks.spec().outliers.leave_out;
+        out.reserve(rows * width);
+        let mut left = rows;
+        while left > 0 {
+            check()?;
+            self.fill(check)?;
+            let Some(block) = &self.block else { continue };
+            while left > 0 && self.done < block.order.len() {
+                let row = block.order[self.done] as usize;
+                self.done += 1;
+                self.seen.rows += 1;
+                self.seen.outliers += u64::from(block.outlier[row]);
+                if leave_out && block.outlier[row] {
+                    continue;
+                }
+                out.extend_from_slice(&block.activations[row * width..(row + 1) * width]);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn position(&self) -> Position {
+        Position { rows: self.target.unwrap_or(self.start + self.done as u64) }
+    }
+
+    /// The way there is gone when the next row is read, where the job can be stopped.
+    fn seek(&mut self, position: &Position) -> Result<()> {
+        self.target = Some(position.rows);
+        Ok(())
+    }
+
+    fn provenance(&self) -> Provenance {
+        let spec = self.blocks.spec();
+        let mut rows = spec.rows.to_string();
+        if spec.outliers.leave_out {
+            let multiple = spec.outliers.multiple;
+            rows += &match self.blocks.median() {
+                Some(median) => {
+                    format!("; tokens over {multiple} times the median norm {median} left out")
+                }
+                None => format!("; tokens over {multiple} times the median norm left out"),
+            };
+        }
+        Provenance {
+            model: self.blocks.model().hash().to_owned(),
+            site: spec.site,
+            corpus: spec.corpus.to_string(),
+            rows,
+            seed: spec.seed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activations::testing::{stream, text_file, tiny_model};
+    use crate::activations::{Outliers, read_rows};
+    use crate::corpus::{Bos, Row, Rows, Split, encoder_of};
+    use crate::error::{Error, ErrorKind};
+    use crate::llama::{Plan, Tokens};
+    use std::cell::Cell;
+
+    fn go() -> Result<()> {
+        Ok(())
+    }
+
+    fn all_rows(model: &Model, spec: &StreamSpec) -> Vec<Row> {
+        let documents = spec.corpus.open(0).unwrap();
+        let mut rows = Rows::new(documents, encoder_of(model).unwrap(), spec.rows).unwrap();
+        let mut all = Vec::new();
+        while let Some(row) = rows.next_row().unwrap() {
+            all.push(row);
+        }
+        all
+    }
+
+    /// Every used activation of a pass, each row of tokens run by itself.
+    fn oracle(model: &Model, spec: &StreamSpec) -> Vec<Vec<f32>> {
+        let mut all = Vec::new();
+        for row in all_rows(model, spec) {
+            let plan = Plan { read: &[spec.site], ..Plan::default() };
+            let pass = model.forward(&Tokens::row(&row.tokens).unwrap(), &plan).unwrap();
+            let x = pass.sites[&spec.site].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let used = (0..row.len()).filter(|i| row.used[*i]);
+            all.extend(used.map(|i| x[i * 16..(i + 1) * 16].to_vec()));
+        }
+        all
+    }
+
+    fn read(source: &mut LiveSource, rows: usize) -> Vec<f32> {
+        let mut out = Vec::new();
+        source.read(&go, rows, &mut out).unwrap();
+        assert_eq!(out.len(), rows * 16);
+        out
+    }
+
+    /// Sorted copies, so that two orders of the same rows can be compared.
+    fn sorted(mut rows: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+        rows.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        rows
+    }
+
+    fn split(flat: &[f32]) -> Vec<Vec<f32>> {
+        flat.chunks(16).map(<[f32]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_pass_gives_every_used_token_once_whatever_its_company() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = tiny_model();
+        for (way, bos) in
+            [(Split::Sentences, Bos::Drop), (Split::Packed, Bos::Keep), (Split::Packed, Bos::None)]
+        {
+            let mut spec = stream(&text_file(dir.path(), 40));
+            spec.rows.split = way;
+            spec.rows.bos = bos;
+            let wanted = sorted(oracle(&model, &spec));
+            let mut source = LiveSource::new(model.clone(), spec).unwrap();
+            let first = read(&mut source, wanted.len());
+            for (got, want) in sorted(split(&first)).iter().zip(&wanted) {
+                assert!(
+                    got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-4),
+                    "{got:?} {want:?}"
+                );
+            }
+            let second = read(&mut source, wanted.len());
+            assert_ne!(first, second, "each pass has an order of its own");
+            assert_eq!(sorted(split(&first)), sorted(split(&second)));
+            assert_eq!(source.position().rows as usize, 2 * wanted.len());
+        }
+    }
+
+    #[test]
+    fn a_seek_gives_the_same_bits_as_reading_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = stream(&text_file(dir.path(), 30));
+        let model = tiny_model();
+        let pass = oracle(&model, &spec).len();
+        let mut straight = LiveSource::new(model.clone(), spec.clone()).unwrap();
+        let stream = read(&mut straight, 3 * pass + 77);
+        for at in [0, 1, 49, 50, 51, pass - 1, pass, pass + 1, 2 * pass + 33, 3 * pass] {
+            let mut source = LiveSource::new(model.clone(), spec.clone()).unwrap();
+            source.seek(&Position { rows: at as u64 }).unwrap();
+            assert_eq!(source.position().rows, at as u64);
+            let got = read(&mut source, 77);
+            assert!(got == stream[at * 16..(at + 77) * 16], "from {at}");
+            // And once more from where it now stands.
+            source.seek(&Position { rows: 3 }).unwrap();
+            assert!(read(&mut source, 10) == stream[48..208], "back to 3 from {at}");
+        }
+    }
+
+    #[test]
+    fn a_stopped_read_can_be_taken_up_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = stream(&text_file(dir.path(), 30));
+        let mut straight = LiveSource::new(tiny_model(), spec.clone()).unwrap();
+        let wanted = read(&mut straight, 160);
+        for stop_at in [0, 3, 7, 20] {
+            let mut source = LiveSource::new(tiny_model(), spec.clone()).unwrap();
+            let asked = Cell::new(0);
+            let stop = || {
+                asked.set(asked.get() + 1);
+                if asked.get() > stop_at { Err(Error::cancelled("test")) } else { Ok(()) }
+            };
+            let error = source.read(&stop, 160, &mut Vec::new()).unwrap_err();
+            assert!(error.is_cancelled());
+            source.seek(&Position { rows: 0 }).unwrap();
+            assert!(read(&mut source, 160) == wanted, "stopped after {stop_at}");
+        }
+    }
+
+    #[test]
+    fn outliers_are_counted_or_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spec = stream(&text_file(dir.path(), 30));
+        spec.outliers = Outliers { multiple: 1.2, leave_out: false };
+        let model = tiny_model();
+        let all = oracle(&model, &spec);
+        let norm = |row: &[f32]| row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        let mut norms: Vec<f32> = all.iter().map(|r| norm(r)).collect();
+        norms.sort_by(f32::total_cmp);
+        let limit = 1.2 * norms[norms.len() / 2];
+        let kept: Vec<_> = all.iter().filter(|r| norm(r) <= limit).cloned().collect();
+        assert!(kept.len() < all.len() && kept.len() > all.len() / 2);
+
+        let mut counting = LiveSource::new(model.clone(), spec.clone()).unwrap();
+        read(&mut counting, all.len());
+        assert_eq!(counting.seen().outliers as usize, all.len() - kept.len());
+
+        spec.outliers.leave_out = true;
+        let mut source = LiveSource::new(model, spec).unwrap();
+        let got = sorted(split(&read(&mut source, kept.len())));
+        for (a, b) in got.iter().flatten().zip(sorted(kept).iter().flatten()) {
+            assert!((a - b).abs() < 1e-4);
+        }
+        assert!(source.provenance().rows.contains("left out"));
+    }
+
+    #[test]
+    fn what_cannot_be_streamed_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = stream(&text_file(dir.path(), 3));
+        let open = |spec: StreamSpec| LiveSource::new(tiny_model(), spec).err().unwrap();
+        let mut wrong = spec.clone();
+        wrong.site = crate::llama::Site::Resid(2);
+        assert!(open(wrong).to_string().contains("resid.2"));
+        let mut wrong = spec.clone();
+        wrong.rows.length = 65;
+        assert!(open(wrong).to_string().contains("64"));
+        let mut wrong = spec.clone();
+        wrong.buffer = 1 << 50;
+        assert_eq!(open(wrong).kind, ErrorKind::Memory);
+    }
+
+    #[test]
+    fn activations_that_are_no_numbers_are_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = stream(&text_file(dir.path(), 3));
+        let model = tiny_model();
+        let mut weights = model.weights().unwrap();
+        let name = "model.layers.0.mlp.down_proj.weight";
+        let broken = (weights[name].ones_like().unwrap() * f64::NAN).unwrap();
+        weights.insert(name.to_owned(), broken);
+        let config = model.config().clone();
+        let broken = Model::from_weights(config, &weights, None).unwrap();
+        let rows = all_rows(&model, &spec);
+        let error = read_rows(&broken, spec.site, &rows, 64, &go).unwrap_err();
+        assert!(error.kind == ErrorKind::Numeric && error.what.contains("resid.0"), "{error}");
+    }
+}
