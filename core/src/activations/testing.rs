@@ -3,6 +3,7 @@
 use super::StreamSpec;
 use crate::corpus::{CorpusSpec, RowSpec};
 use crate::llama::{Config, Model, Site, TokenizerHandle, expected_weights};
+use crate::sae::{About, Architecture, Matrix, Sae};
 use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -86,5 +87,23 @@ pub fn stream(corpus: &Path) -> StreamSpec {
         batch: 64,
         seed: 5,
         ..StreamSpec::new(Site::Resid(0), corpus, rows, 16)
+    }
+}
+
+/// A random TopK dictionary of width `shape[0]` with `shape[1]` latents, k 4.
+pub fn tiny_sae(shape: &[usize; 2]) -> Sae {
+    let [d, m] = *shape;
+    let mut rng = ChaCha8Rng::seed_from_u64(13);
+    let mut draw = |n: usize, spread: f32| -> Vec<f32> {
+        (0..n).map(|_| spread * rng.random_range(-1.0f32..1.0)).collect()
+    };
+    let decoder = draw(m * d, 0.4);
+    Sae {
+        architecture: Architecture::TopK { k: 4 },
+        encoder: Matrix::new(m, d, decoder.clone()).unwrap(),
+        b_enc: draw(m, 0.1),
+        decoder: Matrix::new(m, d, decoder).unwrap(),
+        b_dec: draw(d, 0.1),
+        about: About::default(),
     }
 }

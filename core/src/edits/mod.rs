@@ -1,5 +1,12 @@
 //! Edits: what to do to which latents where, and the changed forward pass that follows.
 
+mod compile;
 mod edit;
+mod whole;
 
+pub use compile::{Dictionaries, Edits};
 pub use edit::{Edit, Op, Positions};
+pub use whole::{Replace, Splice, ZeroSite};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Edits as changes of a forward pass.
+
+use super::Edit;
+use crate::activations::numbers;
+use crate::error::{Error, Result};
+use crate::llama::{Change, Site};
+use crate::sae::Sae;
+use candle_core::Tensor;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The dictionary at each site that has one.
+pub type Dictionaries = BTreeMap<Site, Arc<Sae>>;
+
+/// Edits ready to run: for each site its dictionary and what to do there.
+///
+/// At each edited position x becomes `x + Σ (f' − f) · d`, with f from encoding the live x once
+/// for all latents of the site. Several edits of one latent apply one after another. A position
+/// where no activation changes keeps its bits.
+#[derive(Debug, Clone, Default)]
+pub struct Edits {
+    sites: Vec<(Site, SiteEdits)>,
+}
+
+#[derive(Debug, Clone)]
+struct SiteEdits {
+    sae: Arc<Sae>,
+    edits: Vec<Edit>,
+}
+
+impl Edits {
+    /// `edits` with the dictionaries they speak of.
+    ///
+    /// # Errors
+    /// A site without a dictionary; a latent that its dictionary does not have.
+    pub fn new(edits: &[Edit], dictionaries: &Dictionaries) -> Result<Self> {
+        let mut sites: BTreeMap<Site, SiteEdits> = BTreeMap::new();
+        for edit in edits {
+            let sae = dictionaries.get(&edit.site).ok_or_else(|| {
+                Error::setting(
+                    format!("The edit {edit} cannot be made"),
+                    format!("there is no dictionary for {}", edit.site),
+                    "Load one that was trained at this site",
+                )
+            })?;
+            if edit.latent as usize >= sae.latents() {
+                return Err(Error::setting(
+                    format!("The edit {edit} cannot be made"),
+                    format!("the dictionary has latents 0 to {}", sae.latents().saturating_sub(1)),
+                    "Choose one of these",
+                ));
+            }
+            sites
+                .entry(edit.site)
+                .or_insert_with(|| SiteEdits { sae: sae.clone(), edits: Vec::new() })
+                .edits
+                .push(edit.clone());
+        }
+        Ok(Self { sites: sites.into_iter().collect() })
+    }
+
+    /// Whether nothing is edited.
+    pub fn is_empty(&self) -> bool {
+        self.sites.is_empty()
+    }
+
+    /// The changes for [`crate::llama::Plan::change`].
+    pub fn changes(&self) -> Vec<(Site, &dyn Change)> {
+        self.sites.iter().map(|(site, edits)| (*site, edits as &dyn Change)).collect()
+    }
+}
+
+impl Change for SiteEdits {
+    fn apply(&self, x: &Tensor, first: usize) -> Result<Tensor> {
+        let (batch, positions, width) = x.dims3()?;
+        fits(&self.sae, width)?;
+        // Positions, in this tensor, where anything is to be done.
+        let places: Vec<usize> = (0..positions)
+            .filter(|p| self.edits.iter().any(|e| e.positions.contains(first + p)))
+            .collect();
+        if places.is_empty() {
+            return Ok(x.clone());
+        }
+        let mut values = numbers(x)?;
+        let at: Vec<(usize, usize)> = (0..batch)
+            .flat_map(|b| places.iter().map(move |p| (b * positions + p, first + p)))
+            .collect();
+        let rows: Vec<f32> =
+            at.iter().flat_map(|(row, _)| values[row * width..][..width].to_vec()).collect();
+        let latents = self.sae.encode(&rows)?;
+        let mut changed = false;
+        for (i, (row, position)) in at.iter().enumerate() {
+            let mut new: BTreeMap<u32, (f32, f32)> = BTreeMap::new();
+            for edit in self.edits.iter().filter(|e| e.positions.contains(*position)) {
+                let f = latents.get(i, edit.latent);
+                let (_, to) = new.entry(edit.latent).or_insert((f, f));
+                *to = edit.op.apply(*to);
+            }
+            let x = &mut values[row * width..][..width];
+            for (latent, (from, to)) in new {
+                if from == to {
+                    continue;
+                }
+                changed = true;
+                let direction = self.sae.direction(latent as usize);
+                for (x, d) in x.iter_mut().zip(direction) {
+                    *x += (to - from) * d;
+                }
+            }
+        }
+        // What did not change keeps its very tensor.
+        if changed { like(x, values) } else { Ok(x.clone()) }
+    }
+}
+
+/// `values` as a tensor of the shape, type and device of `x`.
+pub(super) fn like(x: &Tensor, values: Vec<f32>) -> Result<Tensor> {
+    Ok(Tensor::from_vec(values, x.dims(), x.device())?.to_dtype(x.dtype())?)
+}
+
+/// Refuses activations of another width than the dictionary's.
+pub(super) fn fits(sae: &Sae, width: usize) -> Result<()> {
+    if sae.width() == width {
+        return Ok(());
+    }
+    Err(Error::setting(
+        "The dictionary does not fit the site",
+        format!("it takes activations of width {}, and the site has {width}", sae.width()),
+        "Choose a dictionary that was trained on this model at this site",
+    ))
+}
