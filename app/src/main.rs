@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! Sparsescope: the window, or one of its jobs from a terminal.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -29,6 +29,11 @@ pub fn set_threads(threads: usize) -> Result<()> {
         .map_err(|e| Error::internal("The number of threads could not be set", e.to_string()))
 }
 
+/// The number of threads of every parallel part.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 fn unknown(name: &str) -> Error {
     Error::setting(
         format!("No device is called {name:?}"),

@@ -27,6 +27,8 @@ pub mod features;
 
 pub mod workspace;
 
+pub mod benchmark;
+
 pub mod demo;
 
 pub use error::{Error, ErrorKind, IoContext, Result};

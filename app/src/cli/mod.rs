@@ -1,0 +1,129 @@
+//! The program from a terminal: the same jobs as the window's, one file a subcommand.
+
+mod bench;
+mod display;
+mod input;
+mod inspect;
+mod report;
+mod table;
+mod watch;
+mod window;
+
+use clap::error::ErrorKind as Usage;
+use clap::{Args, Parser, Subcommand};
+use report::Report;
+use sparsescope_core::{Error, Result, device};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+/// Look inside a Llama: capture activations, train sparse autoencoders, read their features.
+///
+/// Without a subcommand the window opens, with a built-in model and corpus already loaded.
+#[derive(Parser)]
+#[command(name = "sparsescope", version, args_conflicts_with_subcommands = false)]
+#[command(after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    window: window::WindowArgs,
+    #[command(flatten)]
+    global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sparsescope                                  open the window
+  sparsescope demo                             the whole tour in this terminal
+  sparsescope inspect ~/models/TinyLlama --text \"The cat\"
+  sparsescope train --site resid.2 --latents 1024 --k 16 --out my-sae
+  sparsescope eval my-sae
+
+Exit codes: 0 it worked, 1 it failed, 2 it was asked for something that makes no sense.";
+
+/// What every subcommand understands.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// Print one JSON object on stdout (progress stays on stderr)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Threads to compute with [default: one a core]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Where to compute: cpu, cuda, cuda:N or metal
+    #[arg(long, global = true, default_value = "cpu", value_name = "NAME")]
+    pub device: String,
+    /// Seed of everything random
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(inspect::InspectArgs),
+    Bench(bench::BenchArgs),
+}
+
+/// Runs what the arguments ask for.
+pub fn main() -> ExitCode {
+    listen_to_logs();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return misunderstood(&usage),
+    };
+    if let Some(threads) = cli.global.threads
+        && let Err(error) = device::set_threads(threads.get())
+    {
+        return report::leave(Err(error), cli.global.json);
+    }
+    match &cli.command {
+        None => window::main(&cli.window, &cli.global),
+        Some(command) => report::leave(run(command, &cli.global), cli.global.json),
+    }
+}
+
+fn run(command: &Command, global: &Global) -> Result<Report> {
+    match command {
+        Command::Inspect(args) => inspect::run(args, global),
+        Command::Bench(args) => bench::run(args, global),
+    }
+}
+
+/// Arguments that clap refuses. `--json` still gets its one object.
+fn misunderstood(usage: &clap::Error) -> ExitCode {
+    if matches!(usage.kind(), Usage::DisplayHelp | Usage::DisplayVersion) {
+        let _ = usage.print();
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args_os().any(|a| a == "--json") {
+        let text = usage.to_string();
+        let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let error =
+            Error::setting("The arguments were not understood", why, "See sparsescope --help");
+        println!("{}", report::as_json(&error));
+    }
+    let _ = usage.print();
+    ExitCode::from(2)
+}
+
+/// Logs on stderr; more of them with `SPARSESCOPE_LOG=debug`.
+fn listen_to_logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SPARSESCOPE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

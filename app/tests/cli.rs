@@ -1,0 +1,133 @@
+//! The built program, from outside: exit codes, one JSON object on stdout, sentences on stderr.
+
+mod common;
+
+use common::{fails, golden, sparsescope, works};
+use std::fs;
+use tempfile::tempdir;
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for args in [&["--help"][..], &["--version"], &["help"], &["inspect", "--help"]] {
+        let ran = sparsescope(args);
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+        assert!(ran.out.contains("sparsescope"), "{args:?}: {}", ran.out);
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_end_with_2() {
+    fails(&["no-such-thing"], 2, &["no-such-thing"]);
+    fails(&["inspect"], 2, &["PATH"]);
+    fails(&["inspect", "builtin", "--device", "abacus"], 2, &["abacus", "cpu"]);
+    fails(&["inspect", "builtin", "--threads", "0"], 2, &["threads"]);
+    fails(&["bench", "capture", "--site", "head.3"], 2, &["head.3", "resid.L"]);
+    fails(&["bench", "capture", "--reps", "0"], 2, &["at least 1"]);
+    let far = ["bench", "capture", "--site", "resid.6", "--batch", "1", "--positions", "4"];
+    fails(&far, 2, &["resid.6", "6 blocks"]);
+}
+
+#[test]
+fn a_model_is_told_by_its_shape() {
+    let path = golden("llama_a");
+    let found = works(&["inspect", path.to_str().unwrap()]);
+    assert_eq!(found["kind"], "model");
+    assert_eq!(found["hash"].as_str().unwrap().len(), 64);
+    let layers = found["config"]["layers"].as_u64().unwrap() as usize;
+    assert_eq!(found["sites"].as_array().unwrap().len(), 3 * layers + 1);
+    assert_eq!(found["sites"][0]["transformer_lens"], "hook_embed");
+    // The file names the same model as its folder.
+    let file = path.join("model.safetensors");
+    assert_eq!(works(&["inspect", file.to_str().unwrap()])["hash"], found["hash"]);
+    let plain = sparsescope(&["inspect", path.to_str().unwrap()]);
+    assert!(plain.out.contains("parameters") && !plain.out.contains('\x1b'), "{}", plain.out);
+    // It has no tokenizer.
+    fails(&["inspect", path.to_str().unwrap(), "--text", "Hi"], 2, &["tokenizer"]);
+}
+
+#[test]
+fn a_real_model_reads_a_text_as_its_reference_does() {
+    let Some(real) = common::real("models/stories260K") else { return };
+    let reference = fs::read(real.join("reference.json")).unwrap();
+    let reference: serde_json::Value = serde_json::from_slice(&reference).unwrap();
+    for case in reference["cases"].as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        let found = works(&["inspect", real.to_str().unwrap(), "--text", text]);
+        assert_eq!(found["text"]["ids"], case["ids"], "{text}");
+        let logits = case["last_logits"].as_array().unwrap();
+        let next = found["text"]["next"].as_array().unwrap();
+        assert_eq!(next.len(), 10);
+        for token in next {
+            let id = token["id"].as_u64().unwrap() as usize;
+            let difference = token["logit"].as_f64().unwrap() - logits[id].as_f64().unwrap();
+            assert!(difference.abs() < 1e-3, "{text}: token {id} is off by {difference}");
+        }
+    }
+}
+
+#[test]
+fn a_text_is_counted() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.txt");
+    fs::write(&path, "One. Two.\n\nThree is here.\n").unwrap();
+    let found = works(&["inspect", path.to_str().unwrap()]);
+    assert_eq!((&found["kind"], &found["documents"]), (&"corpus".into(), &2.into()));
+    assert_eq!(found["sentences"], 3);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_cause_and_remedy() {
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fails(&["inspect", &path("nothing")], 1, &["nothing", "No such file", "Check the path"]);
+
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    fails(&["inspect", &path("empty")], 1, &["empty", "neither a model"]);
+
+    // Not a Llama: the architecture is named.
+    fs::create_dir(folder.path().join("gpt2")).unwrap();
+    let config = r#"{"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 8}"#;
+    fs::write(path("gpt2/config.json"), config).unwrap();
+    fails(&["inspect", &path("gpt2")], 1, &["GPT2LMHeadModel"]);
+
+    // A truncated and a hostile file.
+    let good = fs::read(golden("llama_a").join("model.safetensors")).unwrap();
+    let mut huge = good.clone();
+    huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    for (name, bytes) in [("cut", &good[..good.len() / 2]), ("huge", &huge), ("none", &[])] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+        fs::copy(golden("llama_a").join("config.json"), path(&format!("{name}/config.json")))
+            .unwrap();
+        fs::write(path(&format!("{name}/model.safetensors")), bytes).unwrap();
+        fails(&["inspect", &path(name)], 1, &["model.safetensors"]);
+    }
+
+    // Texts that are none.
+    fs::write(path("latin1.txt"), b"caf\xe9 au lait").unwrap();
+    fails(&["inspect", &path("latin1.txt")], 1, &["latin1.txt", "UTF-8"]);
+    fs::write(path("empty.txt"), " \n\n ").unwrap();
+    fails(&["inspect", &path("empty.txt")], 1, &["empty"]);
+    fs::write(path("broken.jsonl"), "{\"text\": \"a\"}\n{\"text\": ").unwrap();
+    fails(&["inspect", &path("broken.jsonl")], 1, &["broken.jsonl"]);
+
+    // An SAE without its weights, and damaged.
+    fs::create_dir(folder.path().join("sae")).unwrap();
+    fs::write(path("sae/sae.json"), "{").unwrap();
+    fs::write(path("sae/sae.safetensors"), "").unwrap();
+    fails(&["inspect", &path("sae")], 1, &["sae"]);
+}
+
+#[test]
+fn capture_is_measured() {
+    let folder = tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let shape = ["--batch", "2", "--positions", "8", "--passes", "1", "--reps", "3", "--dir", dir];
+    let args = [&["bench", "capture", "--threads", "1"][..], &shape].concat();
+    let found = works(&args);
+    assert_eq!((&found["bench"], &found["threads"]), (&"capture".into(), &1.into()));
+    assert!(found["figures"]["tokens_per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the file is deleted");
+    let missing = folder.path().join("nowhere");
+    let args = ["bench", "capture", "--dir", missing.to_str().unwrap(), "--batch", "1"];
+    fails(&args, 1, &["nowhere"]);
+}
