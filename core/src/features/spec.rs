@@ -1,11 +1,14 @@
 //! What to collect of a dictionary's latents.
 
 use crate::corpus::{CorpusSpec, RowSpec};
+use crate::llama::Site;
 use serde::{Deserialize, Serialize};
 
 /// What to collect, and from what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CollectSpec {
+    /// The site; `None` for the one that the dictionary was trained on.
+    pub site: Option<Site>,
     /// The text.
     pub corpus: CorpusSpec,
     /// How it is cut into rows.
@@ -20,7 +23,7 @@ pub struct CollectSpec {
     pub seed: u64,
     /// Tokens in one forward pass, about.
     pub batch: usize,
-    /// Whether to go on with a dictionary that was trained on another model.
+    /// Whether to go on with a dictionary that was trained on another model or site.
     pub allow_foreign: bool,
 }
 
@@ -28,6 +31,7 @@ impl CollectSpec {
     /// The usual settings on `corpus`: 500,000 tokens, 20 contexts of 32 tokens.
     pub fn new(corpus: CorpusSpec, rows: RowSpec) -> Self {
         Self {
+            site: None,
             corpus,
             rows,
             tokens: 500_000,
