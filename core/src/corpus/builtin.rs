@@ -1,22 +1,29 @@
 //! The built-in world as documents.
 
 use super::Documents;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::world::{Split, Writer};
 
-/// Opens the built-in world's text.
-pub(super) fn open(split: Option<&str>, _seed: u64) -> Result<Box<dyn Documents>> {
-    Err(unknown(split.unwrap_or("")))
+/// A split of the built-in world, without end.
+pub(super) struct Builtin {
+    split: Split,
+    seed: u64,
+    writer: Writer,
 }
 
-/// Whether the world has this split.
-pub(super) fn check(_split: &str) -> Result<()> {
-    Ok(())
+impl Builtin {
+    pub fn new(split: Split, seed: u64) -> Self {
+        Self { split, seed, writer: Writer::new(seed, split) }
+    }
 }
 
-fn unknown(split: &str) -> Error {
-    Error::setting(
-        format!("The built-in world has no split {split:?}"),
-        "it is not there",
-        "Choose one of these",
-    )
+impl Documents for Builtin {
+    fn next_document(&mut self) -> Result<Option<String>> {
+        Ok(Some(self.writer.write().text))
+    }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.writer = Writer::new(self.seed, self.split);
+        Ok(())
+    }
 }

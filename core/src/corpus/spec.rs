@@ -1,7 +1,8 @@
 //! Which text to read, in one text form.
 
-use super::{Documents, builtin, jsonl::JsonLines, text::TextFile};
+use super::{Documents, builtin::Builtin, jsonl::JsonLines, text::TextFile};
 use crate::error::{Error, ErrorKind, Result};
+use crate::world::Split;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum CorpusSpec {
-    /// The built-in world; the name of one of its splits, or none for its ordinary text.
+    /// The built-in world: the name of a [`Split`], or none for [`Split::Train`].
     Builtin(Option<String>),
     /// A `.txt` or `.jsonl` file.
     File(PathBuf),
@@ -29,7 +30,10 @@ impl CorpusSpec {
     /// The file cannot be read, is no text, or holds no document; the split does not exist.
     pub fn open(&self, seed: u64) -> Result<Box<dyn Documents>> {
         let mut documents: Box<dyn Documents> = match self {
-            Self::Builtin(split) => return builtin::open(split.as_deref(), seed),
+            Self::Builtin(split) => {
+                let split = split.as_deref().map_or(Ok(Split::Train), str::parse)?;
+                return Ok(Box::new(Builtin::new(split, seed)));
+            }
             Self::File(path) => open_file(path)?,
         };
         if documents.next_document()?.is_none() {
@@ -88,7 +92,7 @@ impl FromStr for CorpusSpec {
             return Ok(Self::Builtin(None));
         }
         if let Some(split) = text.strip_prefix("builtin:") {
-            builtin::check(split)?;
+            split.parse::<Split>()?;
             return Ok(Self::Builtin(Some(split.to_owned())));
         }
         Ok(Self::File(PathBuf::from(text)))
@@ -106,5 +110,44 @@ impl TryFrom<String> for CorpusSpec {
 impl From<CorpusSpec> for String {
     fn from(spec: CorpusSpec) -> Self {
         spec.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_round_trips() {
+        for text in ["builtin", "builtin:balanced", "builtin:heldout", "a/b.jsonl", "builtin.txt"] {
+            let spec: CorpusSpec = text.parse().unwrap();
+            assert_eq!(spec.to_string(), text);
+            assert_eq!(spec.is_endless(), text.starts_with("builtin") && text != "builtin.txt");
+        }
+        assert!("".parse::<CorpusSpec>().is_err());
+        let error = "builtin:nowhere".parse::<CorpusSpec>().unwrap_err();
+        assert!(error.to_string().contains("balanced"), "{error}");
+    }
+
+    #[test]
+    fn the_built_in_text_is_chosen_by_its_seed() {
+        let read = |text: &str, seed: u64| {
+            let mut documents = text.parse::<CorpusSpec>().unwrap().open(seed).unwrap();
+            let mut read = || -> Vec<String> {
+                (0..5).map(|_| documents.next_document().unwrap().unwrap()).collect()
+            };
+            let first = read();
+            let second = read();
+            documents.rewind().unwrap();
+            assert_eq!(
+                first,
+                (0..5).map(|_| documents.next_document().unwrap().unwrap()).collect::<Vec<_>>()
+            );
+            assert_ne!(first, second);
+            first
+        };
+        assert_eq!(read("builtin", 1), read("builtin:train", 1));
+        assert_ne!(read("builtin", 1), read("builtin", 2));
+        assert_ne!(read("builtin", 1), read("builtin:biased", 1));
     }
 }
