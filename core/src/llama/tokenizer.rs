@@ -179,7 +179,8 @@ fn texts(all: &HashMap<String, u32>, added: &[u32], byte_level: bool, vocab: usi
 /// The byte of `<0xE2>`.
 fn byte_token(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
-    (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok())?
+    let two = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    two.then(|| u8::from_str_radix(digits, 16).ok())?
 }
 
 /// GPT-2's alphabet: printable bytes stand for themselves, the others for characters from 256 on.

@@ -3,10 +3,16 @@
 //!
 //! Activations are `[rows, width]`, rows being batch × positions; matrices are `[out, in]`.
 
+mod attention;
+mod gemm;
+mod pointwise;
 mod portable;
+mod real;
 
 use crate::error::Result;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use gemm::{Matrix, Threads, new_product};
+use real::{Real, takes, view};
 
 /// Sizes of an attention.
 #[derive(Debug, Clone, Copy)]
@@ -44,24 +50,64 @@ pub struct Rules {
     pub halve_products: bool,
 }
 
+/// Calls a CPU kernel in the number type of `$x`, or else the portable form.
+macro_rules! choose {
+    ($x:expr, $name:ident in $fast:ident ($($arg:expr),*)) => {
+        match $x.dtype() {
+            _ if !takes($x) => Ok(portable::$name($($arg),*)?),
+            DType::F64 => Ok($fast::$name::<f64>($($arg),*)?),
+            _ => Ok($fast::$name::<f32>($($arg),*)?),
+        }
+    };
+}
+
+/// A product of two tensors whose numbers lie in rows, `left` and `right` saying how to read them.
+fn multiply<R: Real>(
+    x: &Tensor,
+    y: &Tensor,
+    size: (usize, usize, usize),
+    read: impl for<'a> Fn(Matrix<'a, R>, Matrix<'a, R>) -> (Matrix<'a, R>, Matrix<'a, R>),
+) -> candle_core::Result<Tensor> {
+    let (xs, ys) = (view(x), view(y));
+    let (left, right) =
+        read(Matrix::rows(xs.slice::<R>()?, x.dim(1)?), Matrix::rows(ys.slice::<R>()?, y.dim(1)?));
+    let out = new_product(size, left, right, Threads::All);
+    Tensor::from_vec(out, (size.0, size.1), x.device())
+}
+
 /// x Wᵀ.
 pub(super) fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    Ok(x.matmul(&w.t()?)?)
+    let size = (x.dim(0)?, w.dim(0)?, w.dim(1)?);
+    match x.dtype() {
+        _ if !takes(x) => Ok(x.matmul(&w.t()?)?),
+        DType::F64 => Ok(multiply::<f64>(x, w, size, |x, w| (x, w.t()))?),
+        _ => Ok(multiply::<f32>(x, w, size, |x, w| (x, w.t()))?),
+    }
 }
 
 /// dy W, the gradient at the input of [`linear`].
 pub(super) fn linear_backward(dy: &Tensor, w: &Tensor) -> Result<Tensor> {
-    Ok(dy.matmul(w)?)
+    let size = (dy.dim(0)?, w.dim(1)?, w.dim(0)?);
+    match dy.dtype() {
+        _ if !takes(dy) => Ok(dy.matmul(w)?),
+        DType::F64 => Ok(multiply::<f64>(dy, w, size, |dy, w| (dy, w))?),
+        _ => Ok(multiply::<f32>(dy, w, size, |dy, w| (dy, w))?),
+    }
 }
 
 /// dyᵀ x, the gradient at the matrix of [`linear`].
 pub(super) fn linear_weight(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
-    Ok(dy.t()?.matmul(x)?)
+    let size = (dy.dim(1)?, x.dim(1)?, dy.dim(0)?);
+    match dy.dtype() {
+        _ if !takes(dy) => Ok(dy.t()?.matmul(x)?),
+        DType::F64 => Ok(multiply::<f64>(dy, x, size, |dy, x| (dy.t(), x))?),
+        _ => Ok(multiply::<f32>(dy, x, size, |dy, x| (dy.t(), x))?),
+    }
 }
 
 /// x / rms(x) · w.
 pub(super) fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
-    Ok(portable::rms_norm(x, w, eps)?)
+    choose!(x, rms_norm in pointwise(x, w, eps))
 }
 
 /// Gradient at the input of [`rms_norm`] and, if wanted, at its weight.
@@ -73,32 +119,40 @@ pub(super) fn rms_norm_backward(
     rules: &Rules,
     want_dw: bool,
 ) -> Result<(Tensor, Option<Tensor>)> {
-    Ok(portable::rms_norm_backward(dy, x, w, eps, rules, want_dw)?)
+    choose!(x, rms_norm_backward in pointwise(dy, x, w, eps, rules, want_dw))
 }
 
 /// silu(gate) · up of `[rows, 2 hidden]`.
 pub(super) fn silu_mul(gate_up: &Tensor) -> Result<Tensor> {
-    Ok(portable::silu_mul(gate_up)?)
+    choose!(gate_up, silu_mul in pointwise(gate_up))
 }
 
 /// Gradient at the input of [`silu_mul`].
 pub(super) fn silu_mul_backward(dy: &Tensor, gate_up: &Tensor, rules: &Rules) -> Result<Tensor> {
-    Ok(portable::silu_mul_backward(dy, gate_up, rules)?)
+    choose!(gate_up, silu_mul_backward in pointwise(dy, gate_up, rules))
 }
 
 /// Turns queries and keys by their positions. Takes the only handle, and may work in place.
 pub(super) fn rotate(qkv: Tensor, s: &AttentionShape, table: &Table) -> Result<Tensor> {
-    Ok(portable::rotate(&qkv, s, table, false)?)
+    turn(qkv, s, table, false)
 }
 
 /// Gradient at the input of [`rotate`]. Takes the only handle, and may work in place.
 pub(super) fn rotate_back(dqkv: Tensor, s: &AttentionShape, table: &Table) -> Result<Tensor> {
-    Ok(portable::rotate(&dqkv, s, table, true)?)
+    turn(dqkv, s, table, true)
+}
+
+fn turn(qkv: Tensor, s: &AttentionShape, table: &Table, back: bool) -> Result<Tensor> {
+    if !takes(&qkv) {
+        return Ok(portable::rotate(&qkv, s, table, back)?);
+    }
+    qkv.inplace_op1(&pointwise::Rotate { shape: *s, table, back })?;
+    Ok(qkv)
 }
 
 /// Outputs of the heads, `[rows, heads · head_dim]`, from rotated queries, keys and values.
 pub(super) fn attention(qkv: &Tensor, s: &AttentionShape) -> Result<Tensor> {
-    Ok(portable::attention(qkv, s)?)
+    choose!(qkv, attention in attention(qkv, s))
 }
 
 /// Gradient at the input of [`attention`].
@@ -108,7 +162,7 @@ pub(super) fn attention_backward(
     s: &AttentionShape,
     rules: &Rules,
 ) -> Result<Tensor> {
-    Ok(portable::attention_backward(dz, qkv, s, rules)?)
+    choose!(qkv, attention_backward in attention(dz, qkv, s, rules))
 }
 
 /// Rotated queries, keys and values, each `[batch, heads, positions, head_dim]`.
@@ -120,3 +174,6 @@ pub(super) fn split(qkv: &Tensor, s: &AttentionShape) -> Result<[Tensor; 3]> {
 pub(super) fn attend(q: &Tensor, k: &Tensor, v: &Tensor, s: &AttentionShape) -> Result<Tensor> {
     Ok(portable::attend(q, k, v, s)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Matrix products on slices, by the gemm crate behind bounds that are checked.
+
+use super::real::Real;
+
+/// Where a matrix lies in a slice: element (i, j) at `start + i * rows + j * columns`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, R> {
+    pub data: &'a [R],
+    /// Step from a row to the next.
+    pub row: usize,
+    /// Step from a column to the next.
+    pub column: usize,
+}
+
+impl<'a, R> Matrix<'a, R> {
+    /// Rows one after the other, `row` apart.
+    pub(super) fn rows(data: &'a [R], row: usize) -> Self {
+        Self { data, row, column: 1 }
+    }
+
+    /// The transpose.
+    pub(super) fn t(self) -> Self {
+        Self { data: self.data, row: self.column, column: self.row }
+    }
+
+    fn holds(&self, rows: usize, columns: usize) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row + (columns - 1) * self.column < self.data.len()
+    }
+}
+
+/// How a product is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    /// Over what was there.
+    Set,
+    /// Onto what was there.
+    Add,
+}
+
+/// Whether a product may use every thread, or is part of work that already does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    All,
+    One,
+}
+
+/// `out[m, n] = a[m, k] b[k, n]`, rows of `out` being `out_row` apart.
+pub(super) fn product<R: Real>(
+    (m, n, k): (usize, usize, usize),
+    out: &mut [R],
+    out_row: usize,
+    a: Matrix<'_, R>,
+    b: Matrix<'_, R>,
+    write: Write,
+    threads: Threads,
+) {
+    assert!(m == 0 || n == 0 || (out_row >= n && (m - 1) * out_row + n <= out.len()));
+    // SAFETY: `out` holds the m × n elements that `out_row` reaches (asserted above).
+    #[allow(unsafe_code)]
+    unsafe {
+        into_raw((m, n, k), out.as_mut_ptr(), out_row, a, b, write, threads);
+    }
+}
+
+/// A new `[m, n]` matrix `a b`.
+pub(super) fn new_product<R: Real>(
+    (m, n, k): (usize, usize, usize),
+    a: Matrix<'_, R>,
+    b: Matrix<'_, R>,
+    threads: Threads,
+) -> Vec<R> {
+    let mut out = Vec::with_capacity(m * n);
+    // SAFETY: the vector has room for m × n elements, `Set` reads none of them and writes each, so
+    // that all are set when the length says so.
+    #[allow(unsafe_code)]
+    unsafe {
+        into_raw((m, n, k), out.as_mut_ptr(), n, a, b, Write::Set, threads);
+        out.set_len(m * n);
+    }
+    out
+}
+
+/// # Safety
+/// `out` must be valid for writes (with `Add`: and hold numbers) at `i * out_row + j` for all i < m
+/// and j < n.
+#[allow(unsafe_code)]
+unsafe fn into_raw<R: Real>(
+    (m, n, k): (usize, usize, usize),
+    out: *mut R,
+    out_row: usize,
+    a: Matrix<'_, R>,
+    b: Matrix<'_, R>,
+    write: Write,
+    threads: Threads,
+) {
+    assert!(a.holds(m, k) && b.holds(k, n), "a product reaches beyond its matrices");
+    let parallelism = match threads {
+        Threads::All => gemm::Parallelism::Rayon(0),
+        Threads::One => gemm::Parallelism::None,
+    };
+    // SAFETY: `a` and `b` hold every element that the sizes and steps reach (asserted above), and
+    // are borrowed, so that `out`, which is valid by this function's own condition, overlaps
+    // neither. R is f32 or f64, which gemm computes.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out,
+            1,
+            out_row as isize,
+            write == Write::Add,
+            a.data.as_ptr(),
+            a.column as isize,
+            a.row as isize,
+            b.data.as_ptr(),
+            b.column as isize,
+            b.row as isize,
+            R::one(),
+            R::one(),
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_agree_with_the_definition() {
+        let a: Vec<f64> = (0..15).map(f64::from).collect();
+        let b: Vec<f64> = (0..20).map(|x| f64::from(x) - 7.0).collect();
+        for (m, n, k) in [(3, 4, 5), (1, 4, 5), (3, 1, 5), (2, 3, 1)] {
+            let (ma, mb) = (Matrix::rows(&a, 5), Matrix::rows(&b, 5).t());
+            let mut out = vec![1.0; m * 6];
+            product((m, n, k), &mut out, 6, ma, mb, Write::Add, Threads::One);
+            let new = new_product((m, n, k), ma, mb, Threads::All);
+            for i in 0..m {
+                for j in 0..6 {
+                    let dot: f64 = (0..k).map(|l| a[i * 5 + l] * b[(j % 4) * 5 + l]).sum();
+                    let wanted = if j < n { 1.0 + dot } else { 1.0 };
+                    assert_eq!(out[i * 6 + j], wanted);
+                    if j < n {
+                        assert_eq!(new[i * n + j], dot);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "beyond")]
+    fn a_matrix_too_small_is_refused() {
+        let a = [0f32; 5];
+        new_product((2, 2, 3), Matrix::rows(&a, 3), Matrix::rows(&a, 2), Threads::One);
+    }
+}
