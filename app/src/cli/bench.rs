@@ -76,7 +76,7 @@ fn capture(args: CaptureArgs, global: &Global) -> Result<Report> {
         passes: args.passes,
         repetitions: args.reps,
         write: (!args.no_write).then(|| folder.join(file)),
-        seed: global.seed,
+        seed: global.seed(),
     };
     let (asked, settings) = (shape.clone(), global.clone());
     let model = args.model.clone();

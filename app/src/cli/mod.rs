@@ -6,6 +6,7 @@ mod input;
 mod inspect;
 mod report;
 mod table;
+mod train;
 mod watch;
 mod window;
 
@@ -53,14 +54,22 @@ pub struct Global {
     /// Where to compute: cpu, cuda, cuda:N or metal
     #[arg(long, global = true, default_value = "cpu", value_name = "NAME")]
     pub device: String,
-    /// Seed of everything random
-    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
+    /// Seed of everything random [default: 0]
+    #[arg(long, global = true, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+impl Global {
+    /// The seed asked for, or the usual one.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
+    }
 }
 
 #[derive(Subcommand)]
 enum Command {
     Inspect(inspect::InspectArgs),
+    Train(Box<train::TrainArgs>),
     Bench(bench::BenchArgs),
 }
 
@@ -85,6 +94,7 @@ pub fn main() -> ExitCode {
 fn run(command: &Command, global: &Global) -> Result<Report> {
     match command {
         Command::Inspect(args) => inspect::run(args, global),
+        Command::Train(args) => train::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

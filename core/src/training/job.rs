@@ -91,7 +91,10 @@ pub fn train(
 }
 
 /// Whether `out` may be used for a new run.
-fn check_free(out: &Path) -> Result<()> {
+///
+/// # Errors
+/// It holds a finished dictionary, or a run that was broken off.
+pub fn check_free(out: &Path) -> Result<()> {
     let (what, how) = if Sae::is_at(out) {
         ("a finished dictionary", "move it away")
     } else if checkpoint::path(out).exists() {

@@ -10,7 +10,7 @@ mod trainer;
 
 pub use crate::sae::TrainPoint;
 pub use config::{Compatibility, Schedule, TrainConfig, TrainEvent};
-pub use job::{Evaluate, train};
+pub use job::{Evaluate, check_free, train};
 pub use memory::memory_needed;
 pub use start::geometric_median;
 pub use trainer::{Counters, Report, Trainer};

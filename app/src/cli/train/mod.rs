@@ -1,0 +1,238 @@
+//! `train`: a dictionary from a model and a text.
+
+mod request;
+
+use super::input::{ModelArgs, TextArgs, open_model};
+use super::report::Report;
+use super::table::{Style, Table, count, duration, figure, percent};
+use super::{Global, watch};
+use clap::Args;
+use request::{Rows, TrainRequest};
+use serde_json::json;
+use sparsescope_core::activations::LiveSource;
+use sparsescope_core::jobs::JobContext;
+use sparsescope_core::llama::{Site, memory};
+use sparsescope_core::sae::Sae;
+use sparsescope_core::training::{self, Schedule, TrainEvent, TrainPoint};
+use sparsescope_core::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Instant;
+
+/// Train a sparse autoencoder on a model's activations
+#[derive(Args, Clone)]
+#[command(after_help = "\
+Ctrl-C stops cleanly: a checkpoint is written, and --resume goes on from it to the same weights as
+if nothing had happened. After a kill the last checkpoint serves.
+
+Examples:
+  sparsescope train --site resid.2 --latents 1024 --k 16 --out my-sae
+  sparsescope train --model ~/models/TinyLlama --corpus stories.txt --site resid.11 \\
+      --latents 16384 --k 32 --tokens 50000000 --out big-sae
+  sparsescope train --resume --out big-sae")]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The site to train on [default: resid.L of the middle block]
+    #[arg(long)]
+    pub site: Option<Site>,
+    /// Folder of the dictionary; must not hold another
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go on with the run that was broken off in the folder
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub text: TextArgs,
+    /// topk, standard (unit-norm decoder) or standard-april (norm-weighted) [default: topk]
+    #[arg(long, value_name = "NAME", help_heading = "Dictionary")]
+    pub arch: Option<String>,
+    /// Number of latents [default: 1024]
+    #[arg(long, value_name = "N", help_heading = "Dictionary")]
+    pub latents: Option<usize>,
+    /// Latents kept for each token, for topk [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Dictionary")]
+    pub k: Option<usize>,
+    /// Tokens to train on in all [default: 2000000]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub tokens: Option<u64>,
+    /// Tokens a step [default: 2048]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub batch: Option<usize>,
+    /// Peak learning rate [default: by architecture and latents]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub lr: Option<f64>,
+    /// constant, linear:FROM (falls from that share of the run on), cosine or restarts:N
+    /// [default: linear:0.8]
+    #[arg(long, value_name = "HOW", help_heading = "Training")]
+    pub schedule: Option<ScheduleArg>,
+    /// Steps of learning-rate warm-up [default: 50]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub warmup_steps: Option<u64>,
+    /// Weight of the L1 penalty, for the standard architectures [default: 0.1]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub l1: Option<f64>,
+    /// Steps over which the penalty grows to its full size [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub sparsity_warmup_steps: Option<u64>,
+    /// Tokens of silence after which a latent counts as dead [default: 500000]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub dead_after: Option<u64>,
+    /// Weight of the auxiliary loss on dead latents, for topk; 0 for none [default: 1/32]
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub aux_weight: Option<f64>,
+    /// Rows of the shuffle buffer [default: 65536, or what fits into 512 MiB]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub buffer: Option<usize>,
+    /// Leave out tokens whose activation is more than ten times as long as the median
+    #[arg(long, help_heading = "Training")]
+    pub leave_out_outliers: bool,
+    /// Tokens between checkpoints [default: 500000]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub checkpoint_every: Option<u64>,
+    /// Tokens between measurements of loss recovered; 0 for none [default: 250000]
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub evaluate_every: Option<u64>,
+}
+
+/// A schedule as it is written in a command.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScheduleArg(pub Schedule);
+
+impl FromStr for ScheduleArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let unknown = || {
+            Error::setting(
+                format!("No schedule is called {text:?}"),
+                "the known ones are constant, linear:FROM, cosine and restarts:N",
+                "Write for example linear:0.8",
+            )
+        };
+        let (name, number) = text.split_once(':').unwrap_or((text, ""));
+        match (name, number) {
+            ("constant", "") => Ok(Schedule::Constant),
+            ("cosine", "") => Ok(Schedule::Cosine),
+            ("linear", n) => {
+                n.parse().map(|from| Schedule::LinearDecay { from }).map_err(|_| unknown())
+            }
+            ("restarts", n) => {
+                n.parse().map(|cycles| Schedule::CosineRestarts { cycles }).map_err(|_| unknown())
+            }
+            _ => Err(unknown()),
+        }
+        .map(Self)
+    }
+}
+
+/// Trains.
+///
+/// # Errors
+/// Bad settings, unreadable input, a folder that cannot be written or is taken; cancelled.
+pub fn run(args: &TrainArgs, global: &Global) -> Result<Report> {
+    let (asked, settings) = (args.clone(), global.clone());
+    let since = Instant::now();
+    let mut last = None;
+    let mut kept = false;
+    let hear = |event: TrainEvent| match event {
+        TrainEvent::Point(point) => {
+            last = Some(point);
+            Some(remark(&point))
+        }
+        TrainEvent::Saved { .. } => {
+            kept = true;
+            None
+        }
+    };
+    let outcome = watch::run("Train", hear, move |ctx| train(ctx, &asked, &settings));
+    let sae = outcome.map_err(|error| match error.is_cancelled() && kept {
+        true => Error {
+            remedy: format!("Go on with: sparsescope train --resume --out {}", args.out.display()),
+            ..error
+        },
+        false => error,
+    })?;
+    report(&sae, last.as_ref(), &args.out, since)
+}
+
+fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Result<Sae> {
+    let kept = if args.resume { TrainRequest::kept_in(&args.out)? } else { None };
+    let (request, model) = match kept {
+        Some(request) => {
+            let request = request.same_as_asked(args, global)?;
+            let Rows::Model { model, .. } = &request.rows;
+            let model = open_model(ctx, model, global)?;
+            (request, model)
+        }
+        None => {
+            let path = args.model.path()?;
+            let model = open_model(ctx, &path, global)?;
+            (TrainRequest::new(args, &path, &model, global)?, model)
+        }
+    };
+    let Rows::Model { stream, .. } = &request.rows;
+    let width = model.config().width;
+    request.config.validate(width)?;
+    let needed =
+        training::memory_needed(&request.config, width) + LiveSource::memory(&model, stream);
+    memory::check_fits("train", needed, model.device())?;
+    let mut source = LiveSource::new(model.clone(), stream.clone())?;
+    if !args.resume {
+        training::check_free(&args.out)?;
+    }
+    request.keep_in(&args.out)?;
+    let trained = training::train(ctx, &mut source, None, &request.config, &args.out, args.resume)?;
+    source.note().into_iter().for_each(|note| ctx.log(note));
+    Ok(trained)
+}
+
+fn report(sae: &Sae, last: Option<&TrainPoint>, out: &Path, since: Instant) -> Result<Report> {
+    let last = last.copied().or_else(|| sae.about.history.last().copied());
+    let json = json!({
+        "out": out,
+        "hash": sae.hash(),
+        "architecture": sae.architecture,
+        "latents": sae.latents(),
+        "width": sae.width(),
+        "trained_on": sae.about.trained_on,
+        "config": sae.about.config,
+        "tokens": sae.about.tokens,
+        "seconds": since.elapsed().as_secs_f64(),
+        "last_point": last,
+    });
+    let style = Style::of_stdout();
+    let mut table =
+        Table::new(&["SAE", "site", ">latents", ">tokens", ">loss", ">FVU", ">L0", ">dead"]);
+    let site = sae.about.trained_on.as_ref().map_or_else(String::new, |p| p.site.to_string());
+    let p = last.unwrap_or_default();
+    table.row([
+        sae.architecture.name().to_owned(),
+        site,
+        count(sae.latents() as u64),
+        count(p.tokens),
+        figure(p.loss),
+        figure(p.fvu),
+        figure(p.l0),
+        percent(p.dead),
+    ]);
+    let tail = format!(
+        "\n{} after {}; loss, FVU and L0 are of the last batch.\nNext: sparsescope eval {}\n",
+        out.display(),
+        duration(since.elapsed()),
+        out.display()
+    );
+    Report::new(&json, table.render(style) + &style.dim(&tail))
+}
+
+fn remark(point: &TrainPoint) -> String {
+    let recovered = point.loss_recovered.map(|r| format!(", loss recovered {}", percent(r)));
+    format!(
+        "loss {}, FVU {}, L0 {}, dead {}{}",
+        figure(point.loss),
+        figure(point.fvu),
+        figure(point.l0),
+        percent(point.dead),
+        recovered.unwrap_or_default()
+    )
+}

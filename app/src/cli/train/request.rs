@@ -1,0 +1,175 @@
+//! What a training run was begun with, kept beside it so that `--resume` needs nothing else.
+
+use super::TrainArgs;
+use crate::cli::Global;
+use crate::cli::input::usual_rows;
+use serde::{Deserialize, Serialize};
+use sparsescope_core::activations::StreamSpec;
+use sparsescope_core::corpus::CorpusSpec;
+use sparsescope_core::llama::{Model, Site};
+use sparsescope_core::sae::Architecture;
+use sparsescope_core::training::TrainConfig;
+use sparsescope_core::{Error, IoContext as _, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Its name in the run's folder.
+const FILE: &str = "request.json";
+
+/// What a training run was begun with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainRequest {
+    /// Where the rows come from.
+    pub rows: Rows,
+    /// Every setting of the training.
+    pub config: TrainConfig,
+}
+
+/// Where the rows come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum Rows {
+    /// A model that reads a text.
+    Model {
+        /// Its path.
+        model: PathBuf,
+        /// What is read, and where.
+        stream: StreamSpec,
+    },
+}
+
+impl TrainRequest {
+    /// The request kept in `folder`, if a run was begun there.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn kept_in(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(FILE);
+        let what = || format!("Could not read {}", path.display());
+        let text = match fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.doing(what)?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|e| {
+            Error::format(what(), e.to_string(), "Begin the run again in another folder")
+        })
+    }
+
+    /// Keeps it in `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn keep_in(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(FILE);
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|e| Error::internal("The request could not be written", e.to_string()))?;
+        fs::create_dir_all(folder).doing(|| format!("Could not make {}", folder.display()))?;
+        let beside = path.with_extension("tmp");
+        let write = || {
+            let mut file = fs::File::create(&beside)?;
+            std::io::Write::write_all(&mut file, text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)
+        };
+        write().doing(|| format!("Could not write {}", path.display()))
+    }
+
+    /// A new request: what was asked for, and what is usual for the rest.
+    ///
+    /// # Errors
+    /// What was asked for makes no sense for the model.
+    pub fn new(args: &TrainArgs, path: &Path, model: &Model, global: &Global) -> Result<Self> {
+        let layers = model.config().layers;
+        let site = args.site.unwrap_or(Site::Resid(layers.saturating_sub(1) / 2)).within(layers)?;
+        let corpus = args.text.corpus()?.unwrap_or(CorpusSpec::Builtin(None));
+        let stream = StreamSpec::new(site, corpus, usual_rows(model), model.config().width);
+        let architecture =
+            Architecture::named(args.arch.as_deref().unwrap_or("topk"), args.k.unwrap_or(16))?;
+        let config = TrainConfig::preset(architecture, args.latents.unwrap_or(1024));
+        let usual = Self { rows: Rows::Model { model: path.to_owned(), stream }, config };
+        usual.overlaid(args, global)
+    }
+
+    /// This request with what was asked for put over it.
+    ///
+    /// # Errors
+    /// A name that is not known.
+    fn overlaid(mut self, args: &TrainArgs, global: &Global) -> Result<Self> {
+        let Rows::Model { model, stream } = &mut self.rows;
+        if args.model.model.is_some() {
+            *model = args.model.path()?;
+        }
+        stream.corpus = args.text.corpus()?.unwrap_or(stream.corpus.clone());
+        stream.rows = args.text.rows(stream.rows);
+        put(&mut stream.site, args.site);
+        put(&mut stream.buffer, args.buffer);
+        put(&mut stream.seed, global.seed);
+        stream.outliers.leave_out |= args.leave_out_outliers;
+        let c = &mut self.config;
+        let k = match c.architecture {
+            Architecture::TopK { k } => args.k.unwrap_or(k),
+            Architecture::Standard { .. } => args.k.unwrap_or(16),
+        };
+        let name = args.arch.as_deref().unwrap_or_else(|| c.architecture.name());
+        c.architecture = Architecture::named(name, k)?;
+        put(&mut c.latents, args.latents);
+        put(&mut c.tokens, args.tokens);
+        put(&mut c.batch, args.batch);
+        put(&mut c.lr, args.lr);
+        put(&mut c.l1, args.l1);
+        put(&mut c.schedule, args.schedule.map(|s| s.0));
+        put(&mut c.warmup_steps, args.warmup_steps);
+        put(&mut c.sparsity_warmup_steps, args.sparsity_warmup_steps);
+        put(&mut c.dead_after, args.dead_after);
+        put(&mut c.aux_weight, args.aux_weight);
+        put(&mut c.checkpoint_every, args.checkpoint_every);
+        put(&mut c.evaluate_every, args.evaluate_every);
+        put(&mut c.seed, global.seed);
+        Ok(self)
+    }
+
+    /// This request, if nothing else is asked for now.
+    ///
+    /// # Errors
+    /// Something else is asked for than what the run was begun with.
+    pub fn same_as_asked(self, args: &TrainArgs, global: &Global) -> Result<Self> {
+        let asked = self.clone().overlaid(args, global)?;
+        if asked == self {
+            return Ok(self);
+        }
+        Err(Error::setting(
+            "The run cannot go on with these settings",
+            format!(
+                "{} differs from what it was begun with",
+                differences(&self, &asked).join(", ")
+            ),
+            "Leave the settings out (--resume --out is enough), or begin anew in another folder",
+        ))
+    }
+}
+
+fn put<T>(place: &mut T, asked: Option<T>) {
+    if let Some(asked) = asked {
+        *place = asked;
+    }
+}
+
+/// The names of the entries in which two requests differ.
+fn differences(a: &TrainRequest, b: &TrainRequest) -> Vec<String> {
+    let (Ok(a), Ok(b)) = (serde_json::to_value(a), serde_json::to_value(b)) else {
+        return vec!["something".into()];
+    };
+    let mut names = Vec::new();
+    differ("", &a, &b, &mut names);
+    names
+}
+
+fn differ(name: &str, a: &serde_json::Value, b: &serde_json::Value, names: &mut Vec<String>) {
+    match (a.as_object(), b.as_object()) {
+        (Some(a), Some(b)) if a.keys().eq(b.keys()) => {
+            a.iter().zip(b.values()).for_each(|((key, a), b)| differ(key, a, b, names));
+        }
+        _ if a != b => names.push(format!("{name} ({b}, it was {a})")),
+        _ => (),
+    }
+}
