@@ -2,6 +2,7 @@
 
 mod bench;
 mod display;
+mod eval;
 mod input;
 mod inspect;
 mod report;
@@ -70,6 +71,7 @@ impl Global {
 enum Command {
     Inspect(inspect::InspectArgs),
     Train(Box<train::TrainArgs>),
+    Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -95,6 +97,7 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
     match command {
         Command::Inspect(args) => inspect::run(args, global),
         Command::Train(args) => train::run(args, global),
+        Command::Eval(args) => eval::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

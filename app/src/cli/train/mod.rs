@@ -1,6 +1,6 @@
 //! `train`: a dictionary from a model and a text.
 
-mod request;
+pub mod request;
 
 use super::input::{ModelArgs, TextArgs, open_model};
 use super::report::Report;
@@ -9,9 +9,10 @@ use super::{Global, watch};
 use clap::Args;
 use request::{Rows, TrainRequest};
 use serde_json::json;
-use sparsescope_core::activations::LiveSource;
+use sparsescope_core::activations::{LiveSource, StreamSpec};
+use sparsescope_core::evaluation::LossProbe;
 use sparsescope_core::jobs::JobContext;
-use sparsescope_core::llama::{Site, memory};
+use sparsescope_core::llama::{Model, Site, memory};
 use sparsescope_core::sae::Sae;
 use sparsescope_core::training::{self, Schedule, TrainEvent, TrainPoint};
 use sparsescope_core::{Error, Result};
@@ -182,10 +183,28 @@ fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Res
         training::check_free(&args.out)?;
     }
     request.keep_in(&args.out)?;
-    let trained = training::train(ctx, &mut source, None, &request.config, &args.out, args.resume)?;
+    let probe = match request.config.evaluate_every {
+        0 => None,
+        _ => Some(probe(ctx, &model, stream)?),
+    };
+    let check = || ctx.check();
+    let mut evaluate = probe.map(|p| move |sae: &Sae| p.evaluate(sae, &check));
+    let evaluate = evaluate.as_mut().map(|e| e as training::Evaluate<'_>);
+    let trained =
+        training::train(ctx, &mut source, evaluate, &request.config, &args.out, args.resume)?;
     source.note().into_iter().for_each(|note| ctx.log(note));
     Ok(trained)
 }
+
+/// Measures loss recovered on a small sample while the training runs.
+fn probe(ctx: &JobContext<TrainEvent>, model: &Model, stream: &StreamSpec) -> Result<LossProbe> {
+    ctx.progress().stage("Measuring the model's own loss", "", 0, 0);
+    let check = || ctx.check();
+    LossProbe::new(model, stream.site, &stream.corpus, stream.rows, PROBED, stream.seed, &check)
+}
+
+/// Tokens of the sample on which loss recovered is measured while the training runs.
+const PROBED: u64 = 4096;
 
 fn report(sae: &Sae, last: Option<&TrainPoint>, out: &Path, since: Instant) -> Result<Report> {
     let last = last.copied().or_else(|| sae.about.history.last().copied());
