@@ -4,6 +4,7 @@ mod blocks;
 mod forward;
 mod live;
 mod spec;
+pub(crate) mod tensor_file;
 
 #[cfg(test)]
 pub(crate) mod testing;
