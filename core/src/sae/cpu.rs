@@ -1,18 +1,28 @@
 //! The engine on the processor.
 
 use super::Latents;
-use super::engine::{Engine, OptimizerState, Parameters, Penalty, Set, Target};
+use super::engine::{Engine, OptimizerState, Parameters, Penalty, Set, Spent, Target};
 use super::kernels::{
     self, Adam, Columns, Encoding, Gradients, Packed, Reconstruction, Scatter, Select, Slice, Stop,
     Sums,
 };
 use crate::error::{Error, Result};
 use rayon::prelude::*;
+use std::time::Instant;
+
+/// Above this share of active latents a dense array is cheaper than lists.
+const DENSE_ABOVE: f64 = 0.08;
+
+/// Rows that are looked at to find out.
+const SAMPLE: usize = 128;
 
 /// One set of active latents of the batch, and its error.
 #[derive(Debug)]
 struct State {
     latents: Latents,
+    /// Every activation, `[n, m]`, in place of `latents` where many are active.
+    dense: Vec<f32>,
+    is_dense: bool,
     columns: Columns,
     /// `[n, d]`.
     error: Vec<f32>,
@@ -21,6 +31,9 @@ struct State {
     squares: f64,
     /// Gradient of the loss by each activation, in the order of the latents' entries.
     slope: Vec<f32>,
+    /// Of a dense set: number of active latents, and which are active in some row.
+    active: usize,
+    fired: Vec<bool>,
     weight: f32,
     penalty: Penalty,
     target: Target,
@@ -45,6 +58,8 @@ pub(super) struct Cpu {
     norms: Vec<f32>,
     partial: Vec<f64>,
     pull: Vec<f64>,
+    spent: Spent,
+    dense_above: f64,
 }
 
 impl Cpu {
@@ -64,6 +79,8 @@ impl Cpu {
             norms: Vec::new(),
             partial: Vec::new(),
             pull: vec![0.0; d],
+            spent: Spent::default(),
+            dense_above: DENSE_ABOVE,
             parameters,
             optimizer,
         }
@@ -92,11 +109,15 @@ impl State {
     fn new(m: usize, d: usize) -> Self {
         Self {
             latents: Latents::new(m),
+            dense: Vec::new(),
+            is_dense: false,
             columns: Columns::default(),
             error: Vec::new(),
             error_sum: vec![0.0; d],
             squares: 0.0,
             slope: Vec::new(),
+            active: 0,
+            fired: vec![false; m],
             weight: 0.0,
             penalty: Penalty::None,
             target: Target::Input,
@@ -106,6 +127,7 @@ impl State {
 
 impl Engine for Cpu {
     fn load(&mut self, batch: &[f32]) {
+        let start = Instant::now();
         self.batch.clear();
         self.batch.extend_from_slice(batch);
         self.centred.clear();
@@ -114,6 +136,7 @@ impl Engine for Cpu {
         self.gradients.touched.fill(false);
         self.gradients.b_dec.fill(0.0);
         self.direct.fill(0.0);
+        self.spent.prepare += start.elapsed().as_secs_f64();
     }
 
     fn encode(
@@ -123,6 +146,7 @@ impl Engine for Cpu {
         select: Select,
         stop: Stop<'_>,
     ) -> Result<()> {
+        let start = Instant::now();
         let Parameters { encoder, b_enc, .. } = &self.parameters;
         let packed = match among {
             Some(only) => {
@@ -137,11 +161,27 @@ impl Engine for Cpu {
                 &self.packed
             }
         };
-        let out = match set {
-            Set::Main => &mut self.main.latents,
-            Set::Auxiliary => &mut self.auxiliary.latents,
+        let state = match set {
+            Set::Main => &mut self.main,
+            Set::Auxiliary => &mut self.auxiliary,
         };
-        kernels::encode(&self.centred, packed, among, select, &mut self.encoding, out, stop)
+        self.spent.prepare += start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let (rows, memory) = (&self.centred, &mut self.encoding);
+        state.is_dense = false;
+        if select == Select::Positive && among.is_none() {
+            // The first rows tell which form is cheaper: at any thread count the same one.
+            let sample = &rows[..rows.len().min(SAMPLE * self.parameters.b_dec.len())];
+            kernels::encode(sample, packed, None, select, memory, &mut state.latents, stop)?;
+            state.is_dense = state.latents.l0() > self.dense_above * b_enc.len() as f64;
+        }
+        if state.is_dense {
+            kernels::encode_dense(rows, packed, &mut state.dense, stop)?;
+        } else {
+            kernels::encode(rows, packed, among, select, memory, &mut state.latents, stop)?;
+        }
+        self.spent.encode += start.elapsed().as_secs_f64();
+        Ok(())
     }
 
     fn reconstruct(
@@ -152,6 +192,7 @@ impl Engine for Cpu {
         penalty: Penalty,
         stop: Stop<'_>,
     ) -> Result<Sums> {
+        let start = Instant::now();
         let Parameters { decoder, b_dec, .. } = &self.parameters;
         if matches!(penalty, Penalty::Contribution(_)) {
             self.norms = decoder.row_norms();
@@ -184,25 +225,23 @@ impl Engine for Cpu {
             norms: matches!(penalty, Penalty::Contribution(_)).then_some(&self.norms[..]),
         };
         state.error.resize(self.batch.len(), 0.0);
-        state.slope.resize(state.latents.len(), 0.0);
-        let sums = kernels::reconstruct(
-            &state.latents,
-            decoder,
-            how,
-            &mut state.error,
-            &mut state.slope,
-            &mut self.partial,
-            &mut state.error_sum,
-            stop,
-        )?;
+        let State { latents, dense, error, slope, error_sum, .. } = state;
+        let sums = if state.is_dense {
+            kernels::reconstruct_dense(dense, decoder, how, error, error_sum, stop)?
+        } else {
+            slope.resize(latents.len(), 0.0);
+            let partial = &mut self.partial;
+            kernels::reconstruct(latents, decoder, how, error, slope, partial, error_sum, stop)?
+        };
         (state.weight, state.penalty, state.target) = (weight, penalty, target);
         state.squares = sums.squares;
+        self.spent.reconstruct += start.elapsed().as_secs_f64();
         Ok(sums)
     }
 
     fn error_variance(&self, set: Set) -> f64 {
         let state = self.state(set);
-        let rows = state.latents.rows().max(1) as f64;
+        let rows = (state.error.len() / self.width()).max(1) as f64;
         let of_mean: f64 = state.error_sum.iter().map(|s| s * s).sum::<f64>() / rows;
         (state.squares - of_mean).max(0.0)
     }
@@ -212,11 +251,11 @@ impl Engine for Cpu {
     }
 
     fn scatter(&mut self, set: Set, stop: Stop<'_>) -> Result<()> {
+        let start = Instant::now();
         let state = match set {
             Set::Main => &mut self.main,
             Set::Auxiliary => &mut self.auxiliary,
         };
-        state.columns.sort(&state.latents, &state.slope);
         let how = Scatter {
             input: &self.centred,
             error: &state.error,
@@ -226,29 +265,61 @@ impl Engine for Cpu {
                 _ => None,
             },
         };
-        kernels::scatter(&state.columns, how, &mut self.gradients, stop)?;
+        if state.is_dense {
+            let penalty = match state.penalty {
+                Penalty::None => 0.0,
+                Penalty::Activation(p) | Penalty::Contribution(p) => p,
+            };
+            // What is asked of the activations later must be asked before they are used up.
+            state.latents.clear();
+            state.active = state.dense.par_iter().filter(|f| **f > 0.0).count();
+            mark_dense(&state.dense, &mut state.fired);
+            kernels::scatter_dense(
+                &mut state.dense,
+                &self.parameters.decoder,
+                &mut self.packed_part,
+                how,
+                penalty,
+                &mut self.gradients,
+                stop,
+            )?;
+        } else {
+            state.columns.sort(&state.latents, &state.slope);
+            kernels::scatter(&state.columns, how, &mut self.gradients, stop)?;
+        }
         if state.target == Target::Input {
             let twice = 2.0 * f64::from(state.weight);
             self.direct.iter_mut().zip(&state.error_sum).for_each(|(g, s)| *g += twice * s);
         }
         self.finish_bias();
+        self.spent.scatter += start.elapsed().as_secs_f64();
         Ok(())
     }
 
     fn active(&self, set: Set) -> usize {
-        self.state(set).latents.len()
+        let state = self.state(set);
+        if state.is_dense { state.active } else { state.latents.len() }
     }
 
     fn mark_fired(&self, set: Set, fired: &mut [bool]) {
-        self.state(set).latents.index.iter().for_each(|i| fired[*i as usize] = true);
+        let state = self.state(set);
+        if state.is_dense {
+            fired.iter_mut().zip(&state.fired).for_each(|(all, own)| *all |= own);
+        } else {
+            state.latents.index.iter().for_each(|i| fired[*i as usize] = true);
+        }
     }
 
     fn gradient_norm(&mut self, unit: bool) -> f64 {
+        let start = Instant::now();
         let decoder = unit.then_some(&self.parameters.decoder);
-        kernels::gradient_norm(&self.gradients, decoder, &mut self.partial)
+        let norm = kernels::gradient_norm(&self.gradients, decoder, &mut self.partial);
+        self.spent.norm += start.elapsed().as_secs_f64();
+        norm
     }
 
     fn update(&mut self, adam: &Adam, unit: bool) {
+        let start = Instant::now();
         let Parameters { encoder, b_enc, decoder, b_dec } = &mut self.parameters;
         let [of_encoder, of_b_enc, of_decoder, of_b_dec] = &mut self.optimizer.moments[..] else {
             return;
@@ -263,6 +334,7 @@ impl Engine for Cpu {
         let slice = Slice { weights: b_dec, moments: of_b_dec };
         kernels::update_bias(slice, |i| g.b_dec[i], adam);
         self.stale = true;
+        self.spent.update += start.elapsed().as_secs_f64();
     }
 
     fn parameters(&self) -> &Parameters {
@@ -298,7 +370,65 @@ impl Engine for Cpu {
         all
     }
 
-    fn latents(&self, set: Set) -> &Latents {
-        &self.state(set).latents
+    fn spent(&self) -> Spent {
+        self.spent
+    }
+}
+
+/// Which columns of an `[n, m]` array hold a positive number.
+fn mark_dense(activations: &[f32], fired: &mut [bool]) {
+    fired.fill(false);
+    for row in activations.chunks(fired.len()) {
+        fired.iter_mut().zip(row).for_each(|(fired, f)| *fired |= *f > 0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sae::Matrix;
+
+    fn engine(m: usize, d: usize, dense_above: f64) -> Cpu {
+        let numbers =
+            |n: usize, by: f32| (0..n).map(|i| ((i * i) as f32 * by).sin()).collect::<Vec<_>>();
+        let parameters = Parameters {
+            encoder: Matrix::new(m, d, numbers(m * d, 0.7)).unwrap(),
+            b_enc: numbers(m, 0.1),
+            decoder: Matrix::new(m, d, numbers(m * d, 1.3)).unwrap(),
+            b_dec: numbers(d, 0.2),
+        };
+        let optimizer = OptimizerState::new(&parameters);
+        Cpu { dense_above, ..Cpu::new(parameters, optimizer) }
+    }
+
+    #[test]
+    fn dense_and_listed_activations_give_the_same_gradients() {
+        for penalty in [Penalty::None, Penalty::Activation(0.02), Penalty::Contribution(0.02)] {
+            let (m, d, n) = (530, 12, 300);
+            let rows: Vec<f32> = (0..n * d).map(|i| (i as f32 * 0.37).cos() * 2.0).collect();
+            let run = |dense_above: f64| {
+                let mut engine = engine(m, d, dense_above);
+                let go_on = || Ok(());
+                engine.load(&rows);
+                engine.encode(Set::Main, None, Select::Positive, &go_on).unwrap();
+                assert_eq!(engine.main.is_dense, dense_above < 0.5);
+                let sums =
+                    engine.reconstruct(Set::Main, Target::Input, 0.01, penalty, &go_on).unwrap();
+                engine.scatter(Set::Main, &go_on).unwrap();
+                let mut fired = vec![false; m];
+                engine.mark_fired(Set::Main, &mut fired);
+                (sums, engine.active(Set::Main), fired, engine.gradients())
+            };
+            let (dense, listed) = (run(0.0), run(1.0));
+            assert!((dense.0.squares / listed.0.squares - 1.0).abs() < 1e-5);
+            assert!((dense.0.activity / listed.0.activity - 1.0).abs() < 1e-5);
+            assert_eq!((dense.1, dense.2), (listed.1, listed.2));
+            for ((name, a), (_, b)) in dense.3.parts().iter().zip(listed.3.parts()) {
+                let largest = b.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                for (a, b) in a.iter().zip(b) {
+                    assert!((a - b).abs() <= 2e-5 * largest, "{name}: {a} is not {b}");
+                }
+            }
+        }
     }
 }

@@ -4,11 +4,12 @@
 //! weights, their moments, their gradients and the batch live with the engine, so that one on a
 //! graphics card moves a batch in and a few sums out at each step, and nothing else.
 
+use super::Matrix;
 use super::cpu::Cpu;
 use super::kernels::{Adam, Moments, Select, Stop, Sums};
-use super::{Latents, Matrix};
 use crate::error::Result;
 use candle_core::Device;
+use serde::{Deserialize, Serialize};
 
 /// The weights of a dictionary in training.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,6 +91,54 @@ pub enum Penalty {
     Contribution(f32),
 }
 
+/// Seconds spent in the parts of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Taking the batch, packing the encoder.
+    pub prepare: f64,
+    /// Encoder product and selection of active latents.
+    pub encode: f64,
+    /// Decoding, errors, gradients of activations.
+    pub reconstruct: f64,
+    /// Gradients of weights.
+    pub scatter: f64,
+    /// Norm of the gradients.
+    pub norm: f64,
+    /// Adam.
+    pub update: f64,
+}
+
+impl Spent {
+    fn each(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
+        Self {
+            prepare: f(self.prepare, other.prepare),
+            encode: f(self.encode, other.encode),
+            reconstruct: f(self.reconstruct, other.reconstruct),
+            scatter: f(self.scatter, other.scatter),
+            norm: f(self.norm, other.norm),
+            update: f(self.update, other.update),
+        }
+    }
+
+    /// Part by part.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        self.each(other, |a, b| a + b)
+    }
+
+    /// Part by part.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        self.each(other, |a, b| a - b)
+    }
+
+    /// Every part times `factor`.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        self.each(self, |a, _| a * factor)
+    }
+}
+
 /// The verbs that architectures are written in.
 pub trait Engine: Send {
     /// Takes a batch of rows (`[n, d]`) and forgets the gradients of the last one.
@@ -148,8 +197,8 @@ pub trait Engine: Send {
     /// The gradients of the last batch, for tests and plots.
     fn gradients(&self) -> Parameters;
 
-    /// The active latents of a set, for tests and plots.
-    fn latents(&self, set: Set) -> &Latents;
+    /// Seconds spent so far, part by part.
+    fn spent(&self) -> Spent;
 }
 
 /// The engine for `device`. Dictionaries are trained on the processor whatever the device, until

@@ -4,8 +4,7 @@ use super::config::TrainConfig;
 use crate::sae::Architecture;
 
 /// Bytes that a training run holds at its greatest, for activations of width `width`; without
-/// the model and the source. An upper estimate: a standard dictionary begins with half of its
-/// latents active in every row.
+/// the model and the source.
 pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
     const F32: u64 = 4;
     let (m, d, batch) = (config.latents as u64, width as u64, config.batch as u64);
@@ -21,7 +20,8 @@ pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
             // While they are sought a row holds twice as many candidates.
             (k as u64 + aux) * (entry + 16) * batch
         }
-        Architecture::Standard { .. } => m / 2 * batch * entry,
+        // Kept as a dense array as long as many latents are active.
+        Architecture::Standard { .. } => m * batch * F32,
     };
     // Dead latents are packed once more for the auxiliary loss.
     let dead = if config.aux_weight > 0.0 { m * d * F32 } else { 0 };

@@ -1,5 +1,6 @@
 //! Training a dictionary: trainer, optimizer, schedules, dead latents, checkpoints.
 
+mod bench;
 mod checkpoint;
 mod config;
 mod history;
@@ -9,6 +10,7 @@ mod start;
 mod trainer;
 
 pub use crate::sae::TrainPoint;
+pub use bench::{BenchRecord, BenchSpec, bench_train};
 pub use config::{Compatibility, Schedule, TrainConfig, TrainEvent};
 pub use job::{Evaluate, check_free, train};
 pub use memory::memory_needed;

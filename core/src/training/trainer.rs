@@ -209,6 +209,11 @@ impl Trainer {
         dead as f64 / silent.len().max(1) as f64
     }
 
+    /// Counts the first `count` latents as long dead, whatever they do: for benchmarks.
+    pub(super) fn declare_dead(&mut self, count: usize) {
+        self.counters.silent_for[..count].fill(u64::MAX / 2);
+    }
+
     /// Width of the activations.
     pub fn width(&self) -> usize {
         self.engine.parameters().b_dec.len()

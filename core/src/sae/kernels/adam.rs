@@ -58,7 +58,7 @@ pub struct Slice<'a> {
 }
 
 #[derive(Clone, Copy)]
-struct Factors {
+pub(super) struct Factors {
     beta1: f32,
     rest1: f32,
     beta2: f32,

@@ -6,15 +6,19 @@
 
 mod adam;
 mod columns;
+mod dense;
 mod encode;
 mod packed;
 pub mod portable;
 mod rows;
 mod select;
 mod simd;
+#[cfg(test)]
+mod tests;
 
 pub use adam::{Adam, Moments, Slice, gradient_norm, update_bias, update_rows};
 pub use columns::{Columns, Gradients, Scatter, pull_on_bias, scatter};
+pub(crate) use dense::{encode_dense, reconstruct_dense, scatter_dense};
 pub use encode::{Encoding, encode};
 pub use packed::Packed;
 pub use rows::{Reconstruction, Sums, decode, reconstruct, subtract_from_rows, variance};
