@@ -2,7 +2,6 @@
 
 use super::Progress;
 use crate::error::{Error, Result};
-use crossbeam_channel::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -55,11 +54,14 @@ impl Control {
     }
 }
 
+/// Who hears what a job says.
+pub(super) type Listener<E> = Arc<dyn Fn(Message<E>) + Send + Sync>;
+
 /// What a job function is given. Cheap to clone; clones belong to the same job.
 pub struct JobContext<E = ()> {
     pub(super) progress: Arc<Progress>,
     pub(super) control: Arc<Control>,
-    pub(super) events: Sender<Message<E>>,
+    pub(super) events: Listener<E>,
     pub(super) wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -77,8 +79,12 @@ impl<E> Clone for JobContext<E> {
 impl<E> JobContext<E> {
     /// A context that nobody watches: for tests, benchmarks and a job inside a job.
     pub fn unwatched() -> Self {
-        let (events, _) = crossbeam_channel::unbounded();
-        Self { progress: Arc::default(), control: Arc::default(), events, wake: Arc::new(|| {}) }
+        Self {
+            progress: Arc::default(),
+            control: Arc::default(),
+            events: Arc::new(|_| {}),
+            wake: Arc::new(|| {}),
+        }
     }
 
     /// The same job (progress, cancel flag) seen by a function with events of another kind,
@@ -87,7 +93,25 @@ impl<E> JobContext<E> {
         JobContext {
             progress: self.progress.clone(),
             control: self.control.clone(),
-            events: crossbeam_channel::unbounded().0,
+            events: Arc::new(|_| {}),
+            wake: self.wake.clone(),
+        }
+    }
+
+    /// The same job (progress, cancel flag, log) seen by a function with events of another kind:
+    /// `hear` is told each of them, on that function's thread.
+    pub fn hearing<F>(&self, hear: impl Fn(F) + Send + Sync + 'static) -> JobContext<F>
+    where
+        E: 'static,
+    {
+        let outer = self.events.clone();
+        JobContext {
+            progress: self.progress.clone(),
+            control: self.control.clone(),
+            events: Arc::new(move |message| match message {
+                Message::Event(event) => hear(event),
+                Message::Log(line) => outer(Message::Log(line)),
+            }),
             wake: self.wake.clone(),
         }
     }
@@ -129,14 +153,13 @@ impl<E> JobContext<E> {
 
     /// Sends an event. A job sends at most about ten a second.
     pub fn emit(&self, event: E) {
-        // A watcher that went away has no wish to know.
-        let _ = self.events.send(Message::Event(event));
+        (self.events)(Message::Event(event));
         (self.wake)();
     }
 
     /// Sends a line for the log.
     pub fn log(&self, line: impl Into<String>) {
-        let _ = self.events.send(Message::Log(line.into()));
+        (self.events)(Message::Log(line.into()));
         (self.wake)();
     }
 }

@@ -38,7 +38,8 @@ where
     let context = JobContext {
         progress: Arc::default(),
         control: Arc::default(),
-        events: sender,
+        // A watcher that went away has no wish to know.
+        events: Arc::new(move |message| drop(sender.send(message))),
         wake: wake.clone(),
     };
     let (progress, control) = (context.progress.clone(), context.control.clone());

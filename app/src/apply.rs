@@ -1,0 +1,288 @@
+//! The one place that carries out commands.
+
+use crate::app::Sparsescope;
+use crate::commands::Command;
+use crate::drop::{self, Dropped};
+use crate::events::Event;
+use crate::jobs::Kind;
+use crate::state::{RunView, Screen};
+use crate::work::train::{InUse, Request};
+use crate::work::{self, browse::Wanted};
+use egui::Context;
+use sparsescope_core::corpus::{CorpusSpec, RowSpec};
+use sparsescope_core::training::TrainConfig;
+use sparsescope_core::workspace::{SaeId, SaeRecord};
+use std::path::PathBuf;
+
+impl Sparsescope {
+    /// Starts what a window starts with: the built-in model, the list of runs, what is to be opened.
+    pub(crate) fn begin(&mut self, _ctx: &Context, open: Vec<PathBuf>) {
+        self.started = true;
+        self.list_runs();
+        self.use_builtin();
+        for path in open {
+            self.ask(Command::Open(path));
+        }
+    }
+
+    pub(crate) fn apply(&mut self, ctx: &Context, command: Command) {
+        match command {
+            Command::Go(screen) => self.go(screen),
+            Command::Open(path) => self.open(path),
+            Command::BrowseModel => self.browse(ctx, Wanted::Model),
+            Command::BrowseText => self.browse(ctx, Wanted::Text),
+            Command::UseBuiltin => self.use_builtin(),
+            Command::Choose(site) => self.state.model.site = Some(site),
+            Command::AskNext(text) => self.ask_next(text),
+            Command::Preview(corpus, rows) => self.preview(corpus, rows),
+            Command::Latent(latent) => {
+                self.state.features.latent = latent;
+                self.forms.features.reveal = true;
+            }
+            Command::PauseJob(id, paused) => self.jobs.pause(id, paused),
+            Command::CancelJob(id) => self.jobs.cancel(id, "you stopped it"),
+            Command::Dismiss(id) => self.state.notices.retain(|n| n.id != id),
+            Command::DismissFailure(screen) => match screen {
+                Screen::Home => self.state.tour.failure = None,
+                Screen::Model => self.state.model.failure = None,
+                Screen::Data => self.state.data.failure = None,
+                Screen::Train => self.state.train.failure = None,
+                Screen::Features => self.state.features.failure = None,
+            },
+            Command::Theme(theme) => ctx.set_theme(theme),
+            Command::ShowRun(id) => self.show_run(id),
+            Command::OpenSae(id) => self.open_sae(id),
+            Command::Train { corpus, rows, config } => self.train(corpus, rows, config),
+            Command::TrainShort(tokens) => {
+                self.forms.train.follow_preset();
+                let mut config = self.forms.train.config.clone();
+                config.tokens = tokens;
+                config.evaluate_every = tokens.div_ceil(4);
+                if let Some(corpus) = self.forms.data.corpus() {
+                    self.train(corpus, self.forms.data.rows, config);
+                }
+            }
+            Command::GoOn(id) => self.go_on(id),
+            Command::Collect(corpus, rows) => self.collect(corpus, rows),
+            Command::Capture { corpus, rows, tokens, to } => self.capture(corpus, rows, tokens, to),
+            Command::Tour => self.tour(),
+        }
+    }
+
+    fn go(&mut self, screen: Screen) {
+        self.state.screen = screen;
+        if screen == Screen::Data && self.state.data.preview.is_none() {
+            self.preview_again();
+        }
+    }
+
+    fn browse(&self, ctx: &Context, wanted: Wanted) {
+        let ctx = ctx.clone();
+        let wake = std::sync::Arc::new(move || ctx.request_repaint());
+        work::browse::ask(wanted, self.sender.clone(), wake);
+    }
+
+    /// What a path is, is found out on a thread: it may lie on a disk that sleeps.
+    fn open(&mut self, path: PathBuf) {
+        let looked_at = path.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "Look at what was dropped",
+            move |_| Ok(drop::kind(&looked_at)),
+            |()| None,
+            move |kind| Some(Event::Dropped(path, kind)),
+        );
+    }
+
+    pub(crate) fn opened(&mut self, path: PathBuf, kind: Dropped) {
+        match kind {
+            Dropped::Text => {
+                self.forms.data.from_file = true;
+                self.forms.data.path = path.display().to_string();
+                self.state.screen = Screen::Data;
+                self.preview_again();
+            }
+            Dropped::Model | Dropped::Sae => self.open_model(path),
+        }
+    }
+
+    fn open_model(&mut self, path: PathBuf) {
+        let name = work::model::name_of(&path);
+        self.state.screen = Screen::Model;
+        self.state.model.loading = Some(name.clone());
+        self.state.model.failure = None;
+        self.forms.model.path = path.display().to_string();
+        let (device, workspace) = (self.device.clone(), self.state.workspace.clone());
+        self.jobs.start(
+            Kind::Load,
+            format!("Open {name}"),
+            move |ctx| work::model::open(ctx, &path, &device, &workspace),
+            |()| None,
+            |outcome| Some(Event::Model(outcome)),
+        );
+    }
+
+    fn use_builtin(&mut self) {}
+
+    pub(crate) fn ask_next(&mut self, text: String) {
+        let next = &mut self.state.model.next;
+        next.asked.clone_from(&text);
+        next.failure = None;
+        let Some(model) = self.model.clone() else { return };
+        if text.is_empty() {
+            next.answer = None;
+            next.pending = false;
+            self.jobs.cancel_kind(Kind::Next, "the text is empty");
+            return;
+        }
+        next.pending = true;
+        self.jobs.start(
+            Kind::Next,
+            "Next tokens",
+            move |_| work::model::next(&model, &text),
+            |()| None,
+            |outcome| Some(Event::Next(outcome)),
+        );
+    }
+
+    /// Reads the first rows of what the form names.
+    pub(crate) fn preview_again(&mut self) {
+        if let Some(corpus) = self.forms.data.corpus() {
+            self.preview(corpus, self.forms.data.rows);
+        }
+    }
+
+    fn preview(&mut self, corpus: CorpusSpec, rows: RowSpec) {
+        let Some(model) = self.model.clone() else { return };
+        self.state.data.pending = true;
+        self.jobs.start(
+            Kind::Preview,
+            "Read the first rows",
+            move |ctx| work::data::preview(ctx, &model, &corpus, rows),
+            |()| None,
+            |outcome| Some(Event::Preview(outcome)),
+        );
+    }
+
+    pub(crate) fn list_runs(&mut self) {
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "List the runs",
+            move |_| work::runs::list(&workspace),
+            |()| None,
+            |outcome| Some(Event::Runs(outcome)),
+        );
+    }
+
+    fn show_run(&mut self, id: i64) {
+        if self.state.train.job.is_some() {
+            return;
+        }
+        self.state.screen = Screen::Train;
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "Read a run's curves",
+            move |_| work::runs::history(&workspace, id),
+            |()| None,
+            |outcome| Some(Event::History(outcome)),
+        );
+    }
+
+    fn open_sae(&mut self, id: i64) {
+        self.state.screen = Screen::Features;
+        self.state.features.pending = true;
+        self.state.features.failure = None;
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "Open an SAE",
+            move |_| work::runs::features(&workspace, id),
+            |()| None,
+            |outcome| Some(Event::Features(outcome)),
+        );
+    }
+
+    fn in_use(&self) -> Option<InUse> {
+        let path = self.state.model.facts.as_ref().and_then(|f| f.path.clone());
+        let model = self.model.clone()?;
+        Some(InUse { model, path, device: self.device.clone() })
+    }
+
+    fn train(&mut self, corpus: CorpusSpec, rows: RowSpec, config: TrainConfig) {
+        let (Some(used), Some(site)) = (self.in_use(), self.state.model.site) else { return };
+        if self.state.train.job.is_some() {
+            return;
+        }
+        let train = &mut self.state.train;
+        train.failure = None;
+        let title = format!("{} on {site}", config.architecture.name());
+        train.run = Some(RunView {
+            title: title.clone(),
+            config: Some(config.clone()),
+            ..RunView::default()
+        });
+        let request = Request { model: used.path.clone(), corpus, rows };
+        let workspace = self.state.workspace.clone();
+        let id = self.jobs.start(
+            Kind::Train,
+            format!("Train {title}"),
+            move |ctx| work::train::begin(ctx, &workspace, &used, site, &request, &config),
+            |news| Some(Event::Run(news)),
+            |outcome| Some(Event::Trained(outcome)),
+        );
+        self.state.train.job = Some(id);
+    }
+
+    fn go_on(&mut self, id: SaeId) {
+        if self.state.train.job.is_some() {
+            return;
+        }
+        self.state.screen = Screen::Train;
+        self.state.train.failure = None;
+        let (used, workspace) = (self.in_use(), self.state.workspace.clone());
+        let job = self.jobs.start(
+            Kind::Train,
+            format!("Go on with run {id}"),
+            move |ctx| work::train::go_on(ctx, &workspace, used.as_ref(), id),
+            |news| Some(Event::Run(news)),
+            |outcome| Some(Event::Trained(outcome)),
+        );
+        self.state.train.job = Some(job);
+    }
+
+    fn collect(&mut self, corpus: CorpusSpec, rows: RowSpec) {
+        let Some(id) = self.state.features.sae.as_ref().map(|s| s.id) else { return };
+        let Some(used) = self.in_use() else { return };
+        self.state.features.failure = None;
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Collect,
+            "Collect features",
+            move |ctx| {
+                work::features::collect_again(ctx, &workspace, id, &used.model, &corpus, rows)
+            },
+            |()| None,
+            |outcome| Some(Event::Features(outcome)),
+        );
+    }
+
+    pub(crate) fn run_view(record: &SaeRecord) -> RunView {
+        RunView {
+            id: Some(record.id),
+            title: format!("{} on {}", record.architecture, record.site),
+            config: record.config.clone(),
+            evaluation: record.evaluation.clone(),
+            ..RunView::default()
+        }
+    }
+}
+
+impl Sparsescope {
+    fn capture(&mut self, corpus: CorpusSpec, rows: RowSpec, tokens: u64, to: PathBuf) {
+        let _ = (corpus, rows, tokens, to);
+    }
+
+    fn tour(&mut self) {}
+}

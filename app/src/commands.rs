@@ -1,0 +1,75 @@
+//! What a person can ask for. Panels and other threads send commands; one place
+//! (`app::apply`) carries them out, after the frame.
+
+use crate::jobs::JobId;
+use crate::state::Screen;
+use sparsescope_core::corpus::{CorpusSpec, RowSpec};
+use sparsescope_core::llama::Site;
+use sparsescope_core::training::TrainConfig;
+use sparsescope_core::workspace::SaeId;
+use std::path::PathBuf;
+
+/// What a person can ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Show a screen.
+    Go(Screen),
+    /// Open whatever is at the path: a model, a text, an SAE. What a drop does.
+    Open(PathBuf),
+    /// Ask the system for a model's folder.
+    BrowseModel,
+    /// Ask the system for a text.
+    BrowseText,
+    /// Go back to the built-in model.
+    UseBuiltin,
+    /// Choose a site.
+    Choose(Site),
+    /// What comes after this text?
+    AskNext(String),
+    /// Read the first rows.
+    Preview(CorpusSpec, RowSpec),
+    /// Write activations of the chosen site to a folder.
+    Capture {
+        /// The corpus.
+        corpus: CorpusSpec,
+        /// How rows are cut.
+        rows: RowSpec,
+        /// Tokens to write.
+        tokens: u64,
+        /// Where to.
+        to: PathBuf,
+    },
+    /// Run the tour.
+    Tour,
+    /// Train an SAE at the chosen site.
+    Train {
+        /// The corpus.
+        corpus: CorpusSpec,
+        /// How rows are cut.
+        rows: RowSpec,
+        /// Every setting.
+        config: TrainConfig,
+    },
+    /// Train with the settings of the form, but for so many tokens.
+    TrainShort(u64),
+    /// Go on with a run that was interrupted.
+    GoOn(SaeId),
+    /// Show a run's curves.
+    ShowRun(SaeId),
+    /// Open an SAE of the workspace on the features screen.
+    OpenSae(SaeId),
+    /// Collect the features of the open SAE again, over the corpus that is set.
+    Collect(CorpusSpec, RowSpec),
+    /// Choose a latent.
+    Latent(Option<u32>),
+    /// Hold a job, or let it go on.
+    PauseJob(JobId, bool),
+    /// Stop a job.
+    CancelJob(JobId),
+    /// Put a notice away.
+    Dismiss(u64),
+    /// Put the failure on a screen away.
+    DismissFailure(Screen),
+    /// Dark, light, or as the system has it.
+    Theme(egui::ThemePreference),
+}

@@ -1,0 +1,43 @@
+//! What comes back from jobs, in the window's own words.
+
+use crate::drop::Dropped;
+use crate::state::{Findings, ModelFacts, NextAnswer, Preview};
+use crate::work::train::News;
+use sparsescope_core::Result;
+use sparsescope_core::evaluation::Evaluation;
+use sparsescope_core::features::FeatureTable;
+use sparsescope_core::llama::Model;
+use sparsescope_core::training::TrainPoint;
+use sparsescope_core::workspace::{SaeId, SaeRecord};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What comes back from a job.
+pub enum Event {
+    /// What was dropped has been looked at.
+    Dropped(PathBuf, Result<Dropped>),
+    /// A model was opened, or could not be.
+    Model(Result<(Model, ModelFacts)>),
+    /// The answer to a next-token check.
+    Next(Result<NextAnswer>),
+    /// The first rows of a corpus.
+    Preview(Result<Preview>),
+    /// Activations are on disk.
+    Captured(Result<(PathBuf, u64)>),
+    /// Something of a running training.
+    Run(News),
+    /// A run has ended.
+    Trained(Result<SaeId>),
+    /// The runs of the workspace.
+    Runs(Result<Vec<SaeRecord>>),
+    /// The curves of a run.
+    History(Result<(SaeRecord, Vec<TrainPoint>)>),
+    /// An SAE and what is known of its latents; no table if nothing was collected.
+    Features(Result<(SaeRecord, Option<Arc<FeatureTable>>)>),
+    /// The tour went on to another stage.
+    TourStage(String),
+    /// A point of the tour's training.
+    TourPoint(TrainPoint),
+    /// The tour has ended.
+    Toured(Result<(Findings, Arc<FeatureTable>, Option<Evaluation>)>),
+}

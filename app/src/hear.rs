@@ -1,0 +1,194 @@
+//! The one place where what came back from jobs becomes state.
+
+use crate::app::Sparsescope;
+use crate::events::Event;
+use crate::jobs::{JobId, Kind};
+use crate::state::{Curves, NoticeText};
+use crate::work::train::News;
+use sparsescope_core::llama::Site;
+use sparsescope_core::training::TrainEvent;
+use sparsescope_core::workspace::SaeId;
+use sparsescope_core::{Error, Result};
+
+impl Sparsescope {
+    pub(crate) fn hear(&mut self, job: JobId, kind: Kind, event: Event) {
+        let _ = (job, kind);
+        match event {
+            Event::Dropped(path, Ok(kind)) => self.opened(path, kind),
+            Event::Dropped(_, Err(error)) => self.say(NoticeText::Failed(error)),
+            Event::Model(outcome) => self.model_opened(outcome),
+            Event::Next(outcome) => self.next_answered(outcome),
+            Event::Preview(outcome) => self.previewed(outcome),
+            Event::Runs(outcome) => {
+                self.state.train.listed = true;
+                match outcome {
+                    Ok(runs) => self.state.train.runs = runs,
+                    Err(error) => self.say(NoticeText::Failed(error)),
+                }
+            }
+            Event::History(Ok((record, points))) => {
+                let mut run = Self::run_view(&record);
+                run.curves = Curves::of(&points);
+                self.state.train.run = Some(run);
+            }
+            Event::History(Err(error)) => self.state.train.failure = Some(error),
+            Event::Features(outcome) => self.features_opened(outcome),
+            Event::Run(news) => self.run_told(news),
+            Event::Trained(outcome) => self.trained(outcome),
+            Event::Captured(outcome) => match outcome {
+                Ok((to, rows)) => self.say(NoticeText::Good(format!(
+                    "{} activations are in {}",
+                    crate::format::grouped(rows),
+                    to.display()
+                ))),
+                Err(error) => self.failed(error),
+            },
+            _ => {}
+        }
+    }
+
+    /// A failure is said, a stop that was asked for is not.
+    fn failed(&mut self, error: Error) {
+        if !error.is_cancelled() {
+            self.say(NoticeText::Failed(error));
+        }
+    }
+
+    fn run_told(&mut self, news: News) {
+        let train = &mut self.state.train;
+        match news {
+            News::Begun(record, points) => {
+                let mut run = Self::run_view(&record);
+                run.curves = Curves::of(&points);
+                train.run = Some(run);
+                train.runs.retain(|r| r.id != record.id);
+                train.runs.insert(0, *record);
+            }
+            News::Training(TrainEvent::Point(point)) => {
+                if let Some(run) = &mut train.run {
+                    run.curves.push(&point);
+                }
+            }
+            News::Training(TrainEvent::Saved { tokens }) => {
+                if let Some(run) = &mut train.run {
+                    run.saved = Some(tokens);
+                }
+            }
+            News::Evaluated(evaluation) => {
+                if let Some(run) = &mut train.run {
+                    run.evaluation = Some(*evaluation);
+                }
+            }
+        }
+    }
+
+    fn trained(&mut self, outcome: Result<SaeId>) {
+        self.state.train.job = None;
+        match outcome {
+            Ok(id) => {
+                self.say(NoticeText::Good(format!(
+                    "Run {id} is done; its features are ready to read"
+                )));
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => self.state.train.failure = Some(error),
+        }
+        self.list_runs();
+    }
+
+    fn model_opened(
+        &mut self,
+        outcome: Result<(sparsescope_core::llama::Model, crate::state::ModelFacts)>,
+    ) {
+        let superseded =
+            matches!(&outcome, Err(e) if e.is_cancelled()) && self.jobs.is_running(Kind::Load);
+        if superseded {
+            return;
+        }
+        self.state.model.loading = None;
+        match outcome {
+            Ok((model, facts)) => {
+                let middle = Site::Resid((facts.layers / 2).min(facts.layers.saturating_sub(1)));
+                self.state.model.site = Some(middle);
+                self.state.model.failure = None;
+                self.forms.data.rows.length = self.forms.data.rows.length.min(facts.context);
+                self.state.model.facts = Some(facts);
+                self.model = Some(model);
+                self.state.model.next = Default::default();
+                self.state.data.preview = None;
+                let text = self.forms.model.text.clone();
+                self.ask_next(text);
+                self.preview_again();
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => self.state.model.failure = Some(error),
+        }
+    }
+
+    fn next_answered(&mut self, outcome: Result<crate::state::NextAnswer>) {
+        let next = &mut self.state.model.next;
+        match outcome {
+            Ok(answer) => {
+                next.answer = Some(answer);
+                next.pending = false;
+            }
+            // A newer question is on its way.
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => {
+                next.failure = Some(error);
+                next.pending = false;
+            }
+        }
+    }
+
+    fn previewed(&mut self, outcome: Result<crate::state::Preview>) {
+        let data = &mut self.state.data;
+        match outcome {
+            Ok(preview) => {
+                data.preview = Some(preview);
+                data.failure = None;
+                data.pending = false;
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => {
+                data.failure = Some(error);
+                data.pending = false;
+            }
+        }
+    }
+
+    fn features_opened(
+        &mut self,
+        outcome: Result<(
+            sparsescope_core::workspace::SaeRecord,
+            Option<std::sync::Arc<sparsescope_core::features::FeatureTable>>,
+        )>,
+    ) {
+        let features = &mut self.state.features;
+        features.pending = false;
+        match outcome {
+            Ok((sae, table)) => {
+                features.sae = Some(sae);
+                features.latent = table.as_ref().and_then(|t| strongest(t));
+                features.table = table;
+                features.version += 1;
+            }
+            Err(error) => self.feature_failure(error),
+        }
+    }
+
+    fn feature_failure(&mut self, error: Error) {
+        if !error.is_cancelled() {
+            self.state.features.failure = Some(error);
+        }
+    }
+}
+
+/// The latent to show first: the one that fires most often without firing everywhere.
+fn strongest(table: &sparsescope_core::features::FeatureTable) -> Option<u32> {
+    let readable = |l: &&sparsescope_core::features::LatentSummary| {
+        l.density > 0.0 && l.density < 0.1 && !l.contexts.is_empty()
+    };
+    let best = table.latents.iter().filter(readable).max_by(|a, b| a.max.total_cmp(&b.max));
+    best.or(table.latents.first()).map(|l| l.index)
+}

@@ -1,0 +1,381 @@
+//! The features screen: a list of latents, and for the chosen one the texts it fires in.
+//!
+//! What a person wants to know here: what has the dictionary learnt, which latents are worth
+//! reading (frequent, strong, alive), and what does this one stand for.
+
+use crate::commands::Command;
+use crate::context::Cx;
+use crate::format;
+use crate::forms::{DataForm, Density, FeatureForm, Order, RowsKey};
+use crate::panels::latent;
+use crate::state::Screen;
+use crate::theme::{self, palette};
+use crate::widgets::card::{button, empty, failure, ring, screen_head, weak};
+use crate::widgets::icon::Icon;
+use egui::{
+    Align2, FontId, Frame, Label, Margin, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui,
+    WidgetInfo, pos2, vec2,
+};
+use sparsescope_core::features::{FeatureTable, LatentSummary};
+
+const ROW: f32 = 26.0;
+
+/// Draws the screen.
+pub fn features(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, data: &DataForm) {
+    let state = &cx.state.features;
+    let said = match &state.sae {
+        Some(sae) => format!(
+            "{} on {}: {} latents, from {}",
+            sae.architecture,
+            sae.site,
+            format::grouped(sae.latents as u64),
+            sae.corpus.rsplit('/').next().unwrap_or(&sae.corpus)
+        ),
+        None => "What each latent of a dictionary fires on.".to_owned(),
+    };
+    screen_head(ui, "Features", &said);
+    if let Some(error) = &state.failure {
+        if failure(ui, error, true) {
+            cx.send(Command::DismissFailure(Screen::Features));
+        }
+        ui.add_space(8.0);
+    }
+    let Some(table) = state.table.as_deref() else {
+        nothing(ui, cx, data);
+        return;
+    };
+    refresh(form, table, state.version);
+    let height = ui.available_height();
+    let wide = (ui.available_width() * 0.4).clamp(290.0, 420.0);
+    ui.horizontal_top(|ui| {
+        ui.allocate_ui(vec2(wide, height), |ui| {
+            ui.set_width(wide);
+            ui.vertical(|ui| list(ui, cx, form, table));
+        });
+        ui.add_space(4.0);
+        ui.vertical(|ui| {
+            ScrollArea::vertical().id_salt("latent").auto_shrink(false).show(ui, |ui| {
+                latent::latent(ui, cx, table);
+            });
+        });
+    });
+}
+
+fn nothing(ui: &mut Ui, cx: &Cx<'_>, data: &DataForm) {
+    let state = &cx.state.features;
+    if state.pending || cx.state.jobs.iter().any(|j| j.kind == crate::jobs::Kind::Collect) {
+        empty(
+            ui,
+            Icon::Features,
+            "Collecting features",
+            "The corpus is read once; densities and the strongest contexts of every latent come \
+             out of it.",
+            None,
+        );
+        return;
+    }
+    if state.sae.is_some() {
+        let text = "This SAE has no features yet. Collecting reads the corpus once and keeps, for \
+                    every latent, its density and the texts it fires in most strongly.";
+        if empty(ui, Icon::Features, "No features collected", text, Some("Collect features"))
+            && let Some(corpus) = data.corpus()
+        {
+            cx.send(Command::Collect(corpus, data.rows));
+        }
+        return;
+    }
+    let text = "Train an SAE, or run the tour at home: its latents stand here, with the texts they \
+                fire in.";
+    if empty(ui, Icon::Features, "No SAE is open", text, Some("Go to Train")) {
+        cx.send(Command::Go(Screen::Train));
+    }
+}
+
+fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) {
+    let p = palette(ui);
+    ui.horizontal(|ui| {
+        let room = ui.available_width() - 116.0;
+        let field = TextEdit::singleline(&mut form.filter)
+            .hint_text("Text, or a latent's number")
+            .desired_width(room);
+        let response = ui.add(field).accessible_name("Filter latents");
+        ring(ui, response);
+        ui.checkbox(&mut form.hide_dead, "Alive only")
+            .on_hover_text("Leaves out latents that never fired in the sample");
+    });
+    Frame::new()
+        .fill(p.card)
+        .stroke(Stroke::new(1.0, p.line))
+        .corner_radius(10)
+        .inner_margin(Margin::symmetric(6, 6))
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            heads(ui, form);
+            let count = form.rows.len();
+            let mut area = ScrollArea::vertical().id_salt("latents").auto_shrink(false);
+            let height = ui.available_height() - 30.0;
+            area = area.max_height(height);
+            if std::mem::take(&mut form.reveal)
+                && let Some(at) = form.rows.iter().position(|&i| Some(i) == chosen(cx, table))
+            {
+                area = area.vertical_scroll_offset((at as f32 * ROW - height / 2.0).max(0.0));
+            }
+            if count == 0 {
+                ui.add_space(30.0);
+                ui.vertical_centered(|ui| ui.label(weak(ui, "No latent fits the filter.")));
+                ui.add_space(ui.available_height() - 40.0);
+            } else {
+                area.show_rows(ui, ROW, count, |ui, range| {
+                    for place in &form.rows[range] {
+                        row(ui, cx, &table.latents[*place as usize]);
+                    }
+                });
+            }
+            ui.add_space(4.0);
+            let all = table.latents.len();
+            let said = format!(
+                "{} of {} latents",
+                format::grouped(count as u64),
+                format::grouped(all as u64)
+            );
+            ui.label(weak(ui, said));
+        });
+    keys(ui, cx, form, table);
+}
+
+/// The place in the table of the chosen latent.
+fn chosen(cx: &Cx<'_>, table: &FeatureTable) -> Option<u32> {
+    let latent = cx.state.features.latent?;
+    table.latents.iter().position(|l| l.index == latent).map(|i| i as u32)
+}
+
+/// Up and down walk through the list while nothing is being typed.
+fn keys(ui: &Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) {
+    if ui.ctx().memory(|m| m.focused().is_some()) {
+        return;
+    }
+    let by = ui.input(|i| {
+        i32::from(i.key_pressed(egui::Key::ArrowDown))
+            - i32::from(i.key_pressed(egui::Key::ArrowUp))
+    });
+    if by == 0 || form.rows.is_empty() {
+        return;
+    }
+    let now = form.rows.iter().position(|&i| Some(i) == chosen(cx, table));
+    let next = now.map_or(0, |at| at.saturating_add_signed(by as isize)).min(form.rows.len() - 1);
+    cx.send(Command::Latent(Some(table.latents[form.rows[next] as usize].index)));
+    form.reveal = true;
+}
+
+/// Where the columns end, as shares of the width: number, density, max, mean.
+const COLUMNS: [(Order, &str, f32, &str); 4] = [
+    (Order::Index, "Latent", 0.22, "Its number in the dictionary."),
+    (Order::Density, "Density", 0.52, "Share of the sample's tokens on which it fires."),
+    (Order::Max, "Max", 0.76, "Its greatest activation in the sample."),
+    (Order::Mean, "Mean", 0.98, "Mean of its activation over the tokens where it fires."),
+];
+
+fn heads(ui: &mut Ui, form: &mut FeatureForm) {
+    let p = palette(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::hover());
+    let mut from = rect.min.x;
+    for (order, name, end, definition) in COLUMNS {
+        let to = rect.min.x + rect.width() * end;
+        let place = Rect::from_min_max(pos2(from, rect.min.y), pos2(to, rect.max.y));
+        from = to;
+        let response = ui.interact(place, ui.scope_id().with(name), Sense::click());
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Sort by {name}")));
+        let sorted = form.order == order;
+        if response.clicked() {
+            form.descending = if sorted { !form.descending } else { order != Order::Index };
+            form.order = order;
+        }
+        let mark = if form.descending { "↓" } else { "↑" };
+        let text = if sorted { format!("{name} {mark}") } else { name.to_owned() };
+        let ink = if sorted || response.hovered() { p.text } else { p.weak };
+        let at = pos2(place.max.x, place.center().y);
+        ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::proportional(12.0), ink);
+        ring(ui, response).on_hover_text(definition);
+    }
+    ui.painter().hline(rect.x_range(), rect.max.y, Stroke::new(1.0, p.line));
+}
+
+fn row(ui: &mut Ui, cx: &Cx<'_>, latent: &LatentSummary) {
+    let p = palette(ui);
+    let chosen = cx.state.features.latent == Some(latent.index);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    response.widget_info(|| {
+        let name = format!("Latent {}", latent.index);
+        WidgetInfo::selected(Role::Button, true, chosen, name)
+    });
+    if response.clicked() {
+        cx.send(Command::Latent(Some(latent.index)));
+    }
+    let fill = match (chosen, response.hovered()) {
+        (true, _) => p.accent_ground,
+        (_, true) => p.hover,
+        _ => egui::Color32::TRANSPARENT,
+    };
+    ui.painter().rect_filled(rect, 5.0, fill);
+    let silent = latent.density <= 0.0;
+    let font = FontId::monospace(12.5);
+    for (order, _, end, _) in COLUMNS {
+        let text = match order {
+            Order::Index => latent.index.to_string(),
+            _ if silent => "–".to_owned(),
+            Order::Density => format::percent(f64::from(latent.density)),
+            Order::Max => format::figure(f64::from(latent.max)),
+            Order::Mean => format::figure(f64::from(latent.mean)),
+        };
+        let ink = match (order, chosen) {
+            (Order::Index, true) => p.accent,
+            (Order::Index, false) if !silent => p.text,
+            _ if silent => p.faint,
+            _ => p.weak,
+        };
+        let at = pos2(rect.min.x + rect.width() * end, rect.center().y);
+        ui.painter().text(at, Align2::RIGHT_CENTER, text, font.clone(), ink);
+    }
+    ring(ui, response);
+}
+
+/// Makes the list anew if what it was made from has changed.
+fn refresh(form: &mut FeatureForm, table: &FeatureTable, version: u64) {
+    let key = RowsKey {
+        version,
+        order: form.order,
+        descending: form.descending,
+        filter: form.filter.trim().to_lowercase(),
+        hide_dead: form.hide_dead,
+    };
+    if form.key.as_ref() == Some(&key) {
+        return;
+    }
+    if form.key.as_ref().is_none_or(|k| k.version != version) {
+        form.density = density(table);
+    }
+    form.rows = rows(table, &key);
+    form.reveal = true;
+    form.key = Some(key);
+}
+
+/// The places in the table that the key asks for, in its order.
+fn rows(table: &FeatureTable, key: &RowsKey) -> Vec<u32> {
+    let number: Option<u32> = key.filter.parse().ok();
+    let fits = |l: &LatentSummary| {
+        (!key.hide_dead || l.density > 0.0)
+            && (key.filter.is_empty()
+                || number == Some(l.index)
+                || number.is_none() && l.contexts.iter().any(|c| holds(&c.tokens, &key.filter)))
+    };
+    let mut rows: Vec<u32> =
+        (0..table.latents.len() as u32).filter(|&i| fits(&table.latents[i as usize])).collect();
+    let value = |i: &u32| {
+        let l = &table.latents[*i as usize];
+        match key.order {
+            Order::Index => l.index as f32,
+            Order::Density => l.density,
+            Order::Max => l.max,
+            Order::Mean => l.mean,
+        }
+    };
+    if key.descending {
+        rows.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    } else {
+        rows.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    }
+    rows
+}
+
+fn holds(tokens: &[String], wanted: &str) -> bool {
+    tokens.concat().to_lowercase().contains(wanted)
+}
+
+/// Latents by log10 of their density, in bins of a quarter.
+fn density(table: &FeatureTable) -> Density {
+    let range = (-6.0, 0.0);
+    let mut density = Density { counts: vec![0; 36], range, silent: 0 };
+    for latent in &table.latents {
+        if latent.density <= 0.0 {
+            density.silent += 1;
+            continue;
+        }
+        let share = (f64::from(latent.density).log10() - range.0) / (range.1 - range.0);
+        let bin = (share * 36.0).clamp(0.0, 35.0) as usize;
+        density.counts[bin] += 1;
+    }
+    density
+}
+
+/// The inspector of this screen: the dictionary as a whole.
+pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, form: &FeatureForm, data: &DataForm) {
+    let state = &cx.state.features;
+    let Some(table) = state.table.as_deref() else { return };
+    ui.label(theme::strong("Dictionary", 16.0));
+    if let Some(evaluation) = state.sae.as_ref().and_then(|s| s.evaluation.as_ref()) {
+        latent::evaluation(ui, evaluation);
+        ui.add_space(8.0);
+    }
+    latent::density(ui, table, &form.density, state.latent);
+    ui.add_space(12.0);
+    let said = format!(
+        "Sample: {} tokens of {}",
+        format::grouped(table.tokens),
+        table.corpus.rsplit('/').next().unwrap_or(&table.corpus)
+    );
+    ui.add(Label::new(weak(ui, said)).wrap());
+    if state.sae.is_some() {
+        ui.add_space(4.0);
+        if button(ui, "Collect again")
+            .on_hover_text("Over the corpus that is set on the Data screen")
+            .clicked()
+            && let Some(corpus) = data.corpus()
+        {
+            cx.send(Command::Collect(corpus, data.rows));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sparsescope_core::features::Context;
+
+    fn table() -> FeatureTable {
+        let latent = |index, density, max: f32, word: &str| LatentSummary {
+            index,
+            density,
+            max,
+            mean: max / 2.0,
+            contexts: vec![Context {
+                tokens: vec!["The".into(), word.into()],
+                ..Context::default()
+            }],
+        };
+        let latents =
+            vec![latent(0, 0.1, 3.0, " cat"), latent(1, 0.0, 0.0, ""), latent(2, 0.5, 1.0, " Sea")];
+        FeatureTable { latents, ..FeatureTable::default() }
+    }
+
+    fn key(order: Order, descending: bool, filter: &str, hide_dead: bool) -> RowsKey {
+        RowsKey { version: 1, order, descending, filter: filter.to_owned(), hide_dead }
+    }
+
+    #[test]
+    fn latents_are_ordered_and_filtered() {
+        let t = table();
+        assert_eq!(rows(&t, &key(Order::Index, false, "", false)), [0, 1, 2]);
+        assert_eq!(rows(&t, &key(Order::Density, true, "", false)), [2, 0, 1]);
+        assert_eq!(rows(&t, &key(Order::Max, true, "", true)), [0, 2]);
+        assert_eq!(rows(&t, &key(Order::Index, false, "the sea", false)), [2]);
+        assert_eq!(rows(&t, &key(Order::Index, false, "1", false)), [1]);
+    }
+
+    #[test]
+    fn every_latent_is_in_one_bin_or_silent() {
+        let d = density(&table());
+        assert_eq!(d.silent, 1);
+        assert_eq!(d.counts.iter().sum::<u64>(), 2);
+        assert_eq!(d.counts[30], 1, "density 0.1 is log10 −1, five sixths of the way");
+    }
+}

@@ -1,0 +1,13 @@
+//! One file a screen. A panel draws state and its own form, and sends commands; it changes
+//! nothing else and waits for nothing.
+
+pub mod data;
+pub mod features;
+pub mod home;
+pub mod inspector;
+pub mod latent;
+pub mod model;
+pub mod rail;
+pub mod runs;
+pub mod train;
+pub mod train_form;

@@ -1,0 +1,212 @@
+//! Steps that the window goes through by itself, so that a test can drive the real one.
+//!
+//! `--script "open /path/to/model; wait; go train; train 20000; wait; shot out.png; exit"`
+
+use crate::commands::Command;
+use crate::state::{NoticeText, Screen, State};
+use egui::Context;
+use sparsescope_core::{Error, ErrorKind, Result};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// `open PATH`: as a drop does.
+    Open(PathBuf),
+    /// `go SCREEN`.
+    Go(Screen),
+    /// `train TOKENS`: with the settings of the form.
+    Train(u64),
+    /// `tour`.
+    Tour,
+    /// `wait`: until no job runs.
+    Wait,
+    /// `sleep SECONDS`.
+    Sleep(f64),
+    /// `theme dark|light`.
+    Theme(egui::ThemePreference),
+    /// `shot PATH`: a picture of the window.
+    Shot(PathBuf),
+    /// `good`: ends with an error if any failure is on screen.
+    Good,
+    /// `exit`.
+    Exit,
+}
+
+impl FromStr for Step {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let rest = rest.trim();
+        let screen = || Screen::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(rest));
+        let step = match name {
+            "open" if !rest.is_empty() => Some(Self::Open(PathBuf::from(rest))),
+            "go" => screen().map(Self::Go),
+            "train" => rest.parse().ok().map(Self::Train),
+            "tour" => Some(Self::Tour),
+            "wait" => Some(Self::Wait),
+            "sleep" => rest.parse().ok().map(Self::Sleep),
+            "theme" => match rest {
+                "dark" => Some(Self::Theme(egui::ThemePreference::Dark)),
+                "light" => Some(Self::Theme(egui::ThemePreference::Light)),
+                _ => None,
+            },
+            "shot" if !rest.is_empty() => Some(Self::Shot(PathBuf::from(rest))),
+            "good" => Some(Self::Good),
+            "exit" => Some(Self::Exit),
+            _ => None,
+        };
+        step.ok_or_else(|| {
+            Error::setting(
+                format!("{text:?} is no step of a script"),
+                "steps are open PATH, go SCREEN, train TOKENS, tour, wait, sleep SECONDS, \
+                 theme dark|light, shot PATH, good and exit",
+                "Separate them by semicolons",
+            )
+        })
+    }
+}
+
+/// The steps of a script: `a; b; c`.
+///
+/// # Errors
+/// One of them is none.
+pub fn steps(text: &str) -> Result<Vec<Step>> {
+    text.split(';').filter(|s| !s.trim().is_empty()).map(str::parse).collect()
+}
+
+const PENDING: u8 = 0;
+const WRITTEN: u8 = 1;
+const LOST: u8 = 2;
+
+/// Where a script stands.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    steps: VecDeque<Step>,
+    /// Frames for which nothing ran.
+    quiet: u32,
+    /// When a sleep ends.
+    until: Option<f64>,
+    /// The picture under way.
+    shot: Option<Arc<AtomicU8>>,
+}
+
+impl Script {
+    pub fn new(steps: Vec<Step>) -> Self {
+        Self { steps: steps.into(), ..Self::default() }
+    }
+
+    /// Goes one step further if it can; `None` if there is nothing to do now.
+    pub fn advance(
+        &mut self,
+        ctx: &Context,
+        state: &State,
+        idle: bool,
+    ) -> Option<Result<Vec<Command>>> {
+        let step = self.steps.front()?.clone();
+        ctx.request_repaint_after_secs(0.03);
+        self.quiet = if idle { self.quiet + 1 } else { 0 };
+        let mut commands = Vec::new();
+        match step {
+            // What was asked for in this frame starts in the next.
+            Step::Wait if self.quiet < 12 => return None,
+            Step::Sleep(seconds) => {
+                let now = ctx.input(|i| i.time);
+                if now < *self.until.get_or_insert(now + seconds) {
+                    return None;
+                }
+                self.until = None;
+            }
+            Step::Shot(path) => match self.picture(ctx, path)? {
+                Ok(()) => {}
+                Err(error) => return Some(Err(error)),
+            },
+            Step::Open(path) => commands.push(Command::Open(path)),
+            Step::Go(screen) => commands.push(Command::Go(screen)),
+            Step::Train(tokens) => commands.push(Command::TrainShort(tokens)),
+            Step::Tour => commands.push(Command::Tour),
+            Step::Theme(theme) => commands.push(Command::Theme(theme)),
+            Step::Good => {
+                if let Some(error) = failure(state) {
+                    return Some(Err(error));
+                }
+            }
+            Step::Exit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Step::Wait => {}
+        }
+        self.steps.pop_front();
+        self.quiet = 0;
+        Some(Ok(commands))
+    }
+
+    /// Asks for a picture, then waits until it is on disk.
+    fn picture(&mut self, ctx: &Context, path: PathBuf) -> Option<Result<()>> {
+        let Some(shot) = &self.shot else {
+            // The frame that shows what the last step did is drawn first.
+            let done = Arc::new(AtomicU8::new(PENDING));
+            let told = done.clone();
+            let callback = egui::ScreenshotCallback::new(move |image| {
+                // Written off the UI's thread: a disk may be slow.
+                std::thread::spawn(move || {
+                    let size = [image.width() as u32, image.height() as u32];
+                    let rgba = image.pixels.iter().flat_map(|p| p.to_array()).collect();
+                    let written = image::RgbaImage::from_raw(size[0], size[1], rgba)
+                        .is_some_and(|picture| picture.save(&path).is_ok());
+                    told.store(if written { WRITTEN } else { LOST }, Ordering::Release);
+                });
+            });
+            ctx.send_viewport_cmd(egui::ViewportCommand::Screenshot(callback));
+            self.shot = Some(done);
+            return None;
+        };
+        let done = shot.load(Ordering::Acquire);
+        if done == PENDING {
+            return None;
+        }
+        self.shot = None;
+        if done == WRITTEN {
+            return Some(Ok(()));
+        }
+        Some(Err(Error::new(
+            ErrorKind::Io,
+            "The picture of the window was not written",
+            "its file could not be made",
+            "Name another file",
+        )))
+    }
+}
+
+/// A failure that is on screen.
+fn failure(state: &State) -> Option<Error> {
+    let said = state.notices.iter().find_map(|n| match &n.text {
+        NoticeText::Failed(error) => Some(error.clone()),
+        NoticeText::Good(_) => None,
+    });
+    said.or_else(|| state.model.failure.clone())
+        .or_else(|| state.data.failure.clone())
+        .or_else(|| state.train.failure.clone())
+        .or_else(|| state.features.failure.clone())
+        .or_else(|| state.tour.failure.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_read_step_by_step() {
+        let read = steps("open /a b; go train;train 500; wait; shot x.png; exit").unwrap();
+        assert_eq!(read.len(), 6);
+        assert_eq!(read[0], Step::Open("/a b".into()));
+        assert_eq!(read[1], Step::Go(Screen::Train));
+        assert_eq!(read[2], Step::Train(500));
+        let error = steps("go nowhere").unwrap_err();
+        assert!(error.what.contains("go nowhere"));
+    }
+}

@@ -1,0 +1,10 @@
+//! Parts that several panels draw. Each takes plain data and returns what was done to it.
+
+pub mod bars;
+pub mod card;
+pub mod icon;
+pub mod job_bar;
+pub mod metric_plot;
+pub mod notice;
+pub mod site_diagram;
+pub mod token_strip;

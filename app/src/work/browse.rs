@@ -1,0 +1,35 @@
+//! The system's own dialogs. They may hang, or not be there: always on a thread of their own.
+
+use crate::commands::Command;
+use crossbeam_channel::Sender;
+use std::sync::Arc;
+
+/// What to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// A model's folder.
+    Model,
+    /// A text.
+    Text,
+}
+
+/// Opens a dialog; what is chosen comes back as a command.
+pub fn ask(wanted: Wanted, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + Sync>) {
+    // The thread is let go of: a dialog that never answers must not hold up the program's end.
+    std::thread::spawn(move || {
+        let chosen = match wanted {
+            Wanted::Model => {
+                rfd::FileDialog::new().set_title("Open a Llama's folder").pick_folder()
+            }
+            Wanted::Text => rfd::FileDialog::new()
+                .set_title("Open a text")
+                .add_filter("Text", &["txt", "jsonl", "ndjson", "md"])
+                .pick_file(),
+        };
+        if let Some(path) = chosen {
+            // The window may be gone by now.
+            let _ = sender.send(Command::Open(path));
+            wake();
+        }
+    });
+}

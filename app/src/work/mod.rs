@@ -1,0 +1,9 @@
+//! What runs in the background: plain functions of a request, made of what the core offers.
+//! Nothing here knows of the screen.
+
+pub mod browse;
+pub mod data;
+pub mod features;
+pub mod model;
+pub mod runs;
+pub mod train;

@@ -1,0 +1,285 @@
+//! States to draw: what a screen shows at some moment, without clocks or this machine's names.
+
+use sparsescope::jobs::{JobId, JobView, Kind};
+use sparsescope::state::{
+    Curves, Figure, Finding, Findings, ModelFacts, NextAnswer, NextToken, Preview, RunView, State,
+};
+use sparsescope_core::evaluation::{Evaluation, LossRecovered};
+use sparsescope_core::features::{Context, FeatureTable, LatentSummary};
+use sparsescope_core::jobs::Snapshot;
+use sparsescope_core::llama::Site;
+use sparsescope_core::sae::Architecture;
+use sparsescope_core::training::{TrainConfig, TrainPoint};
+use sparsescope_core::workspace::{RunStatus, SaeRecord};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub fn model(state: &mut State) {
+    state.workspace = "/home/you/.local/share/sparsescope".into();
+    state.model.site = Some(Site::Resid(2));
+    state.model.facts = Some(ModelFacts {
+        name: "Built-in world".into(),
+        path: None,
+        hash: "3f9ab1c07de2".repeat(5) + "0a1b",
+        architecture: "LlamaForCausalLM".into(),
+        layers: 4,
+        width: 128,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 32,
+        hidden: 344,
+        vocab: 1000,
+        context: 256,
+        rope: "θ 10000".into(),
+        parameters: 920_000,
+        dtype: "F32".into(),
+        tokenizer: Some("BPE, 1000 tokens".into()),
+        tied: true,
+        weight_bytes: 3_680_000,
+        pass_bytes: 2_100_000,
+        free_bytes: Some(12_000_000_000),
+    });
+}
+
+pub fn next(state: &mut State) {
+    let tokens = [
+        "<s>", "The", " keys", " to", " the", " old", " cab", "inet", " 열쇠", "가", " 钥匙", " 🗝",
+    ];
+    let likely = [" are", " were", " have", " lie", ",", " near", " is", " that", " seem", " on"];
+    let mut p = 0.62;
+    state.model.next.answer = Some(NextAnswer {
+        tokens: tokens.iter().zip(1..).map(|(t, i)| ((*t).to_owned(), i * 37 % 1000)).collect(),
+        likely: likely
+            .iter()
+            .zip(0_u32..)
+            .map(|(t, i)| {
+                let token = NextToken {
+                    text: (*t).to_owned(),
+                    id: 100 + i,
+                    probability: p,
+                    logit: 12.0 + f64::ln(p),
+                };
+                p *= 0.45;
+                token
+            })
+            .collect(),
+        loss: Some(2.3127),
+    });
+}
+
+pub fn points(count: u64, total: u64) -> Vec<TrainPoint> {
+    (1..=count)
+        .map(|i| {
+            let t = i as f64 / total as f64;
+            // A wobble that is the same on every machine.
+            let noise = ((i * 7919) % 101) as f64 / 101.0 - 0.5;
+            TrainPoint {
+                step: i * 20,
+                tokens: i * 1_000_000 / total,
+                loss: 96.0 * (0.09 + 0.9 * (-6.0 * t).exp()) + 4.0 * noise,
+                fvu: 0.11 + 0.85 * (-7.0 * t).exp() + 0.012 * noise,
+                l0: 16.0,
+                dead: 0.38 * (-4.0 * t).exp() * (1.0 - (-30.0 * t).exp()),
+                lr: 8e-4,
+                rate: 41_000.0 + 2_500.0 * noise,
+                loss_recovered: (i % 10 == 0).then(|| 0.985 - 0.5 * (-5.0 * t).exp()),
+            }
+        })
+        .collect()
+}
+
+pub fn config() -> TrainConfig {
+    let mut config = TrainConfig::preset(Architecture::TopK { k: 16 }, 1024);
+    config.tokens = 1_000_000;
+    config
+}
+
+pub fn record(id: i64, status: RunStatus, done: u64) -> SaeRecord {
+    SaeRecord {
+        id,
+        dir: format!("saes/{id:04}").into(),
+        architecture: if id == 2 { "standard".into() } else { "topk".into() },
+        latents: 1024 * id as usize,
+        width: 128,
+        site: Site::Resid(id as usize % 4),
+        model: "3f9a".into(),
+        corpus: "builtin".into(),
+        config: Some(config()),
+        request: serde_json::Value::Null,
+        status,
+        failure: (status == RunStatus::Failed).then(|| "The loss became NaN".to_owned()),
+        tokens_done: done,
+        tokens_total: 1_000_000,
+        evaluation: (status == RunStatus::Done).then(evaluation),
+        has_features: status == RunStatus::Done,
+        created: 0,
+        updated: 0,
+    }
+}
+
+pub fn evaluation() -> Evaluation {
+    Evaluation {
+        tokens: 50_000,
+        corpus: "builtin".into(),
+        seed: 0,
+        l0: 16.0,
+        mse: 9.61,
+        fvu: 0.1123,
+        fvu_per_token: 0.1187,
+        gamma: 0.9871,
+        dead: 0.021,
+        loss: Some(LossRecovered::new(2.311, 2.402, 6.874)),
+        density: Vec::new(),
+    }
+}
+
+pub fn training(state: &mut State) {
+    state.train.listed = true;
+    state.train.runs = vec![
+        record(4, RunStatus::Training, 620_000),
+        record(3, RunStatus::Interrupted, 410_000),
+        record(2, RunStatus::Failed, 90_000),
+        record(1, RunStatus::Done, 1_000_000),
+    ];
+    state.train.run = Some(RunView {
+        id: Some(4),
+        title: "topk on resid.2".into(),
+        config: Some(config()),
+        curves: Curves::of(&points(62, 100)),
+        saved: Some(500_000),
+        evaluation: None,
+    });
+    state.train.job = Some(JobId(9));
+    state.jobs = vec![job(Kind::Train, "Train topk on resid.2", "Training", 620_000, 1_000_000)];
+}
+
+pub fn job(kind: Kind, name: &str, stage: &'static str, done: u64, total: u64) -> JobView {
+    JobView {
+        id: JobId(9),
+        kind,
+        name: name.into(),
+        progress: Snapshot {
+            stage,
+            unit: "tokens",
+            done,
+            total,
+            rate: 41_200.0,
+            left: Some(Duration::from_secs(9)),
+        },
+        paused: false,
+        ending: false,
+    }
+}
+
+const TEXTS: [&str; 5] = [
+    "The| doctor| near| the| old| houses| said| that| she| had| seen| the| lamp|s| before|.",
+    "Nine| red| stones| were| lying| on| the| table|,| and| no|body| knew| why|.",
+    "“|We| are| late|,”| said| the| pilots| who| the| captain| admired|.",
+    "서울|의| 열쇠|들은| 오래된| 서랍| 안에| 있|었다|.",
+    "旧|书|在|桌|上|，| 🗝| 钥匙|在|门|边|。",
+];
+
+pub fn table(latents: usize) -> Arc<FeatureTable> {
+    let one = |index: usize| {
+        let silent = index % 17 == 3;
+        // Spread over four decades, the same on every machine.
+        let spread = ((index * 2_654_435_761) % 9973) as f32 / 9973.0;
+        let density = if silent { 0.0 } else { 10f32.powf(-4.6 + 3.4 * spread) };
+        let max = if silent { 0.0 } else { 1.5 + 9.0 * ((index * 37) % 89) as f32 / 89.0 };
+        let contexts = if silent || index > 40 { Vec::new() } else { contexts(index, max) };
+        LatentSummary { index: index as u32, density, mean: max * 0.41, max, contexts }
+    };
+    Arc::new(FeatureTable {
+        corpus: "builtin".into(),
+        tokens: 500_000,
+        latents: (0..latents).map(one).collect(),
+    })
+}
+
+fn contexts(index: usize, max: f32) -> Vec<Context> {
+    let one = |i: usize| {
+        let tokens: Vec<String> = TEXTS[i % 5].split('|').map(str::to_owned).collect();
+        let peak = (index * 3 + i * 5 + 2) % tokens.len();
+        let activation = |j: usize| {
+            let far = j.abs_diff(peak) as f32;
+            if far > 2.0 || (j + i).is_multiple_of(4) && j != peak {
+                0.0
+            } else {
+                max * (1.0 - 0.3 * far) * (1.0 - 0.06 * i as f32)
+            }
+        };
+        let activations = (0..tokens.len()).map(activation).collect();
+        Context { document: 1200 + 31 * i as u64, start: 14 * i as u32, tokens, activations, peak }
+    };
+    (0..8).map(one).collect()
+}
+
+pub fn features(state: &mut State) {
+    state.features.sae = Some(record(1, RunStatus::Done, 1_000_000));
+    state.features.table = Some(table(1024));
+    state.features.version = 1;
+    state.features.latent = Some(5);
+}
+
+pub fn findings(state: &mut State) {
+    let figure = |name: &str, value: &str, good| Figure {
+        name: name.into(),
+        value: value.into(),
+        definition: "Measured on sentences the training never saw.".into(),
+        good,
+    };
+    let meanings = [
+        "Subject is plural",
+        "Subject is singular",
+        "Gender: she",
+        "Profession: doctor",
+        "Inside a relative clause",
+        "Topic: the sea",
+        "Inside quotation marks",
+        "A colour comes next",
+    ];
+    let example = |i: usize| contexts(i, 6.0).into_iter().nth(i % 3);
+    state.tour.findings = Some(Findings {
+        features: meanings
+            .iter()
+            .enumerate()
+            .map(|(i, meaning)| Finding {
+                latent: (i * 131 % 1024) as u32,
+                meaning: (*meaning).into(),
+                f1: 0.98 - 0.03 * i as f64,
+                example: example(i),
+            })
+            .collect(),
+        figures: vec![
+            figure("FVU", "0.112", None),
+            figure("Loss recovered", "98.0 %", None),
+            figure("Number, 5 latents", "F1 0.98", Some(true)),
+            figure("Gender, 5 latents", "F1 0.97", Some(true)),
+            figure("Verbs flipped", "83.0 %", Some(true)),
+            figure("Gender kept", "99.0 %", Some(true)),
+            figure("Dead latents", "2.1 %", None),
+            figure("Topic, 5 latents", "F1 0.88", None),
+        ],
+    });
+}
+
+pub fn tour(state: &mut State) {
+    state.tour.running = true;
+    state.tour.stages = ["Capturing", "Training a dictionary"].map(str::to_owned).to_vec();
+    state.tour.curves = Curves::of(&points(48, 100));
+    state.tour.tokens = 1_000_000;
+    state.jobs = vec![job(Kind::Tour, "The tour", "Training a dictionary", 480_000, 1_000_000)];
+}
+
+pub fn preview(state: &mut State) {
+    let rows = TEXTS.iter().map(|t| t.split('|').map(str::to_owned).collect()).collect();
+    state.data.preview = Some(Preview {
+        rows,
+        tokens: 50_013,
+        documents: 412,
+        row_count: 3_120,
+        whole: false,
+        characters_a_token: 3.71,
+        note: None,
+    });
+}

@@ -1,0 +1,135 @@
+//! A picture of every screen, dark and light. `UPDATE_SNAPSHOTS=1 cargo test` writes them anew.
+
+mod headless;
+
+use egui::{Theme, vec2};
+use headless::{fixture, window};
+use sparsescope::app::Sparsescope;
+use sparsescope::state::{Notice, NoticeText, Screen, State};
+use sparsescope_core::Error;
+
+const THEMES: [(Theme, &str); 2] = [(Theme::Dark, "dark"), (Theme::Light, "light")];
+
+/// Pictures of one state in both themes.
+fn both(name: &str, set: impl Fn(&mut Sparsescope)) {
+    let mut results = egui_kittest::SnapshotResults::new();
+    for (theme, suffix) in THEMES {
+        let dir = tempfile::tempdir().unwrap();
+        let mut harness = window(dir.path(), vec2(1280.0, 800.0), 1.0, theme);
+        still(&mut harness, &set);
+        harness.snapshot(format!("{name}_{suffix}"));
+        results.extend(harness.take_snapshot_results());
+    }
+}
+
+/// Lets the window's own first jobs end, then puts the fixture in their place.
+fn still(harness: &mut egui_kittest::Harness<'_, Sparsescope>, set: &impl Fn(&mut Sparsescope)) {
+    headless::wait(harness, "the first jobs", 30, Sparsescope::is_idle);
+    let app = harness.state_mut();
+    app.hold_still();
+    *app.state_mut() = State::default();
+    set(app);
+    harness.step();
+    harness.step();
+}
+
+fn show(screen: Screen, fill: impl Fn(&mut State)) -> impl Fn(&mut Sparsescope) {
+    move |app| {
+        let state = app.state_mut();
+        state.screen = screen;
+        fixture::model(state);
+        fill(state);
+    }
+}
+
+#[test]
+fn home() {
+    both("home", show(Screen::Home, |_| {}));
+}
+
+#[test]
+fn home_while_the_tour_runs() {
+    both("home_tour", show(Screen::Home, fixture::tour));
+}
+
+#[test]
+fn home_after_the_tour() {
+    both("home_found", show(Screen::Home, fixture::findings));
+}
+
+#[test]
+fn model() {
+    let fill = show(Screen::Model, fixture::next);
+    both("model", |app| {
+        fill(app);
+        app.forms_mut().model.text = "The keys to the old cabinet 열쇠가 钥匙 🗝".into();
+    });
+}
+
+#[test]
+fn model_failed() {
+    both(
+        "model_failed",
+        show(Screen::Model, |state| {
+            state.model.facts = None;
+            state.model.failure = Some(Error::format(
+                "Could not open the model in /home/you/llama-broken",
+                "the tensor model.norm.weight is missing from model.safetensors",
+                "Download the checkpoint again, all of its files",
+            ));
+        }),
+    );
+}
+
+#[test]
+fn data() {
+    both("data", show(Screen::Data, fixture::preview));
+}
+
+#[test]
+fn train() {
+    both("train", show(Screen::Train, fixture::training));
+}
+
+#[test]
+fn train_empty() {
+    both(
+        "train_empty",
+        show(Screen::Train, |state| {
+            let error = Error::new(
+                sparsescope_core::ErrorKind::Io,
+                "Could not write the checkpoint",
+                "no space left on device",
+                "Free some disk space, or choose a folder on another disk, and start again",
+            );
+            for (id, text) in [NoticeText::Good("Run 1 is done".into()), NoticeText::Failed(error)]
+                .into_iter()
+                .enumerate()
+            {
+                state.notices.push(Notice { id: id as u64, text, until: None });
+            }
+        }),
+    );
+}
+
+#[test]
+fn features() {
+    both("features", show(Screen::Features, fixture::features));
+}
+
+#[test]
+fn features_empty() {
+    both("features_empty", show(Screen::Features, |_| {}));
+}
+
+#[test]
+fn a_screen_of_3840_by_2160_is_filled() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut harness = window(dir.path(), vec2(1920.0, 1080.0), 2.0, Theme::Dark);
+    still(&mut harness, &show(Screen::Train, fixture::training));
+    let picture = harness.render().unwrap();
+    assert_eq!(picture.dimensions(), (3840, 2160));
+    // Kept small: what is looked at is where things stand.
+    let small = image::imageops::thumbnail(&picture, 960, 540);
+    egui_kittest::image_snapshot(&small, "train_4k");
+}

@@ -1,0 +1,302 @@
+//! Each screen driven as a person drives it: drop, click, type, wait for the job.
+
+mod headless;
+
+use egui::{Key, Modifiers, Theme, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use headless::{drop_on, golden, wait, window};
+use sparsescope::app::Sparsescope;
+use sparsescope::commands::Command;
+use sparsescope::state::Screen;
+use sparsescope_core::ErrorKind;
+use sparsescope_core::llama::Site;
+use sparsescope_core::workspace::RunStatus;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn open(workspace: &Path) -> Harness<'static, Sparsescope> {
+    let mut harness = window(workspace, vec2(1280.0, 800.0), 1.0, Theme::Dark);
+    wait(&mut harness, "the first jobs", 60, Sparsescope::is_idle);
+    harness
+}
+
+/// A window of its own, and the folder it works in.
+fn fresh() -> (TempDir, Harness<'static, Sparsescope>) {
+    let dir = tempfile::tempdir().unwrap();
+    let harness = open(dir.path());
+    (dir, harness)
+}
+
+/// The golden model with a tokenizer of words beside it.
+fn small_model(dir: &Path) -> PathBuf {
+    let folder = dir.join("small-llama");
+    std::fs::create_dir_all(&folder).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(golden().join("llama_a").join(file), folder.join(file)).unwrap();
+    }
+    let mut vocab = serde_json::Map::new();
+    for (i, word) in ["<unk>", "<s>", "</s>", "."].into_iter().enumerate() {
+        vocab.insert(word.to_owned(), i.into());
+    }
+    for i in 4..101 {
+        vocab.insert(format!("w{i}"), i.into());
+    }
+    let special = |id: usize, text: &str| {
+        serde_json::json!({"id": id, "content": text, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true})
+    };
+    let tokenizer = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [special(0, "<unk>"), special(1, "<s>"), special(2, "</s>")],
+        "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null,
+        "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
+    });
+    std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    folder
+}
+
+/// A text in the words of that tokenizer.
+fn small_text(dir: &Path) -> PathBuf {
+    let path = dir.join("words.txt");
+    let mut text = String::new();
+    for i in 0..400_usize {
+        for j in 0..9 {
+            text += &format!("w{} ", 4 + (i * 31 + j * j * 7) % 97);
+        }
+        text += ".\n\n";
+    }
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn with_model() -> (TempDir, Harness<'static, Sparsescope>) {
+    let (dir, mut harness) = fresh();
+    let model = small_model(dir.path());
+    drop_on(&mut harness, &model);
+    wait(&mut harness, "the model", 60, |app| {
+        app.state().model.facts.as_ref().is_some_and(|f| f.name == "small-llama")
+    });
+    (dir, harness)
+}
+
+#[test]
+fn a_dropped_folder_becomes_the_model_and_a_site_is_chosen_by_a_click() {
+    let (_dir, mut harness) = with_model();
+    let facts = harness.state().state().model.facts.clone().unwrap();
+    assert_eq!((facts.layers, facts.width, facts.vocab), (2, 32, 101));
+    assert_eq!(harness.state().state().screen, Screen::Model);
+    harness.run_steps(3);
+    harness.get_by_label("Site mlp.1").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().state().model.site, Some(Site::Mlp(1)));
+}
+
+#[test]
+fn what_comes_next_is_asked_while_typing() {
+    let (_dir, mut harness) = with_model();
+    harness.run_steps(3);
+    let field = harness.get_by_label("A line of text; the model is asked as you type");
+    field.focus();
+    field.type_text("w5 w6 w7");
+    wait(&mut harness, "the answer", 30, |app| app.state().model.next.answer.is_some());
+    let answer = harness.state().state().model.next.answer.clone().unwrap();
+    assert_eq!(answer.tokens.iter().map(|t| t.1).collect::<Vec<_>>(), [1, 5, 6, 7]);
+    assert_eq!(answer.likely.len(), 10);
+    assert!(answer.likely.is_sorted_by(|a, b| a.probability >= b.probability));
+    assert!(answer.loss.is_some_and(f64::is_finite));
+}
+
+#[test]
+fn a_broken_model_says_why_and_leaves_the_one_before_in_use() {
+    let (dir, mut harness) = with_model();
+    let broken = dir.path().join("broken");
+    std::fs::create_dir(&broken).unwrap();
+    let whole = std::fs::read(golden().join("llama_a/model.safetensors")).unwrap();
+    std::fs::copy(golden().join("llama_a/config.json"), broken.join("config.json")).unwrap();
+    std::fs::write(broken.join("model.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    drop_on(&mut harness, &broken);
+    wait(&mut harness, "the failure", 60, |app| app.state().model.failure.is_some());
+    let state = harness.state().state();
+    let error = state.model.failure.clone().unwrap();
+    assert!(!error.why.is_empty() && !error.remedy.is_empty());
+    assert_eq!(state.model.facts.as_ref().unwrap().name, "small-llama");
+    harness.run_steps(3);
+    harness.get_by_label(&error.what);
+    harness.get_by_label("Dismiss").click();
+    harness.run_steps(3);
+    assert!(harness.state().state().model.failure.is_none());
+}
+
+#[test]
+fn a_dropped_text_is_shown_as_rows() {
+    let (dir, mut harness) = with_model();
+    drop_on(&mut harness, &small_text(dir.path()));
+    wait(&mut harness, "the rows", 60, |app| {
+        app.state().screen == Screen::Data
+            && app.state().data.preview.as_ref().is_some_and(|p| p.documents == 400)
+    });
+    let preview = harness.state().state().data.preview.clone().unwrap();
+    assert!(preview.whole);
+    assert_eq!(preview.rows[0].len(), 11, "BOS, nine words and a full stop: {:?}", preview.rows[0]);
+    let empty = dir.path().join("empty.txt");
+    std::fs::write(&empty, "  \n").unwrap();
+    drop_on(&mut harness, &empty);
+    wait(&mut harness, "the failure", 60, |app| app.state().data.failure.is_some());
+    assert_eq!(harness.state().state().data.failure.as_ref().unwrap().kind, ErrorKind::Format);
+}
+
+#[test]
+fn the_keyboard_reaches_every_screen() {
+    let (_dir, mut harness) = fresh();
+    let keys = [Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num1];
+    let screens = [Screen::Model, Screen::Data, Screen::Train, Screen::Features, Screen::Home];
+    for (key, screen) in keys.into_iter().zip(screens) {
+        harness.key_press_modifiers(Modifiers::COMMAND, key);
+        harness.run_steps(3);
+        assert_eq!(harness.state().state().screen, screen);
+    }
+    harness.key_press(Key::Tab);
+    harness.run_steps(2);
+    assert!(harness.get_by_label("Home").is_focused(), "the rail comes first");
+    harness.key_press(Key::Tab);
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    harness.run_steps(3);
+    assert_eq!(harness.state().state().screen, Screen::Model);
+}
+
+#[test]
+fn light_and_dark_are_a_click_apart() {
+    let (_dir, mut harness) = fresh();
+    harness.get_by_label("Light theme").click();
+    harness.run_steps(3);
+    assert_eq!(harness.ctx.theme(), Theme::Light);
+    harness.get_by_label("Dark theme").click();
+    harness.run_steps(3);
+    assert_eq!(harness.ctx.theme(), Theme::Dark);
+}
+
+/// Sets the form for a run of a second or so.
+fn short_run(harness: &mut Harness<'_, Sparsescope>, tokens: u64) {
+    let config = &mut harness.state_mut().forms_mut().train.config;
+    config.latents = 64;
+    config.batch = 64;
+    config.tokens = tokens;
+    config.checkpoint_every = 512;
+    config.evaluate_every = 2048;
+    harness.state_mut().forms_mut().train.k = 4;
+}
+
+#[test]
+fn an_sae_is_trained_and_read_with_clicks_alone() {
+    let (dir, mut harness) = with_model();
+    drop_on(&mut harness, &small_text(dir.path()));
+    wait(&mut harness, "the rows", 60, |app| app.state().data.preview.is_some());
+    short_run(&mut harness, 8192);
+    harness.get_by_label("Train").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().state().screen, Screen::Train);
+    // The rail's item and the button of the inspector bear the same name.
+    harness.get_all_by_label("Train").last().unwrap().click();
+    harness.run_steps(3);
+    wait(&mut harness, "the run", 120, |app| {
+        let train = &app.state().train;
+        train.failure.is_some()
+            || train.job.is_none() && train.runs.first().is_some_and(|r| r.has_features)
+    });
+    let state = harness.state().state();
+    assert_eq!(state.train.failure, None);
+    assert_eq!(state.train.runs[0].status, RunStatus::Done);
+    let run = state.train.run.as_ref().unwrap();
+    assert_eq!(run.curves.last.unwrap().tokens, 8192);
+    assert!(!run.curves.recovered.is_empty());
+    harness.get_by_label("Show features").click();
+    wait(&mut harness, "the features", 60, |app| app.state().features.table.is_some());
+    assert_eq!(harness.state().state().features.table.as_ref().unwrap().latents.len(), 64);
+    harness.run_steps(3);
+    harness.get_by_label("Sort by Density").click();
+    harness.run_steps(3);
+    let form = &harness.state_mut().forms_mut().features;
+    assert!(form.descending);
+    let (first, table) = (form.rows[0], harness.state().state().features.table.clone().unwrap());
+    let most = table.latents.iter().map(|l| l.density).fold(0.0, f32::max);
+    assert_eq!(table.latents[first as usize].density, most);
+    let name = format!("Latent {}", table.latents[first as usize].index);
+    harness.get_all_by_label(&name).next().unwrap().click();
+    harness.run_steps(3);
+    let chosen = harness.state().state().features.latent;
+    assert_eq!(chosen, Some(table.latents[first as usize].index));
+}
+
+#[test]
+fn a_run_is_paused_stopped_and_gone_on_with_by_another_window() {
+    let (dir, mut harness) = with_model();
+    drop_on(&mut harness, &small_text(dir.path()));
+    wait(&mut harness, "the rows", 60, |app| app.state().data.preview.is_some());
+    short_run(&mut harness, 60_000);
+    harness.state().ask(Command::Go(Screen::Train));
+    harness.run_steps(2);
+    harness.get_all_by_label("Train").last().unwrap().click();
+    let tokens = |app: &Sparsescope| {
+        app.state().train.run.as_ref().and_then(|r| r.curves.last).map_or(0, |p| p.tokens)
+    };
+    wait(&mut harness, "some training", 120, |app| {
+        tokens(app) > 1000 && app.state().train.run.as_ref().is_some_and(|r| r.saved.is_some())
+    });
+    harness.key_press(Key::Space);
+    wait(&mut harness, "the pause", 10, |app| app.state().jobs.iter().any(|j| j.paused));
+    harness.get_by_label("Stop").click();
+    wait(&mut harness, "the stop", 30, |app| {
+        app.state().train.job.is_none()
+            && app.state().train.runs.first().is_some_and(|r| r.status == RunStatus::Interrupted)
+    });
+    drop(harness);
+
+    let mut harness = open(dir.path());
+    assert_eq!(harness.state().state().train.runs.len(), 1);
+    harness.state().ask(Command::Go(Screen::Train));
+    harness.run_steps(3);
+    harness.get_by_label("Go on").click();
+    wait(&mut harness, "the end", 240, |app| {
+        let train = &app.state().train;
+        train.failure.is_some()
+            || train.listed && train.runs.first().is_some_and(|r| r.status == RunStatus::Done)
+    });
+    assert_eq!(harness.state().state().train.failure, None);
+    assert_eq!(tokens(harness.state()), 60_000);
+    let x: Vec<f64> = harness
+        .state()
+        .state()
+        .train
+        .run
+        .as_ref()
+        .unwrap()
+        .curves
+        .loss
+        .iter()
+        .map(|p| p.x)
+        .collect();
+    assert!(x.is_sorted_by(|a, b| a < b), "the curve goes on where it stopped");
+    assert!(x[0] < 1000.0, "and still holds its beginning");
+}
+
+#[test]
+fn sixty_five_thousand_latents_scroll_without_a_hitch() {
+    let (_dir, mut harness) = fresh();
+    let state = harness.state_mut().state_mut();
+    headless::fixture::features(state);
+    state.features.table = Some(headless::fixture::table(65_536));
+    state.features.version = 7;
+    state.screen = Screen::Features;
+    harness.run_steps(3);
+    let since = std::time::Instant::now();
+    for i in 0..20 {
+        harness.state().ask(Command::Latent(Some(i * 3000)));
+        harness.step();
+    }
+    let frame = since.elapsed() / 20;
+    assert!(frame.as_millis() < 250, "a frame takes {frame:?} even in a test build");
+    assert_eq!(harness.state_mut().forms_mut().features.rows.len(), 65_536);
+}
