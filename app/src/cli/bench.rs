@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use sparsescope_core::benchmark::{self, CaptureShape, Lap};
 use sparsescope_core::llama::Site;
-use sparsescope_core::{Result, device};
+use sparsescope_core::sae::Architecture;
+use sparsescope_core::training::{BenchSpec, bench_train};
+use sparsescope_core::{Error, Result, device};
 use std::path::PathBuf;
 
 /// Measure tokens per second and per CPU-second
@@ -19,7 +21,37 @@ pub struct BenchArgs {
 
 #[derive(Subcommand)]
 enum What {
+    Train(TrainArgs),
     Capture(CaptureArgs),
+}
+
+/// A step of training a dictionary, on random activations in memory
+#[derive(Args, Clone)]
+#[command(after_help = "\
+Example:
+  sparsescope bench train --threads 1 --json")]
+struct TrainArgs {
+    /// topk, standard or standard-april
+    #[arg(long, default_value = "topk", value_name = "NAME")]
+    arch: String,
+    /// Width of the activations
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    width: usize,
+    /// Number of latents
+    #[arg(long, default_value_t = 16384, value_name = "N")]
+    latents: usize,
+    /// Latents kept for each token, for topk
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    k: usize,
+    /// Tokens a step
+    #[arg(long, default_value_t = 4096, value_name = "N")]
+    batch: usize,
+    /// Steps that are measured, after one that is not
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    steps: u64,
+    /// Share of latents that are dead, so that the auxiliary loss has work
+    #[arg(long, default_value_t = 0.0, value_name = "X")]
+    dead: f64,
 }
 
 /// The forward pass of a Llama, stopped at a site
@@ -62,8 +94,52 @@ struct CaptureArgs {
 /// A shape that makes no sense; cancelled.
 pub fn run(args: &BenchArgs, global: &Global) -> Result<Report> {
     match &args.what {
+        What::Train(args) => train(args.clone()),
         What::Capture(args) => capture(args.clone(), global),
     }
+}
+
+fn train(args: TrainArgs) -> Result<Report> {
+    let spec = BenchSpec {
+        architecture: Architecture::named(&args.arch, args.k)?,
+        width: args.width,
+        latents: args.latents,
+        batch: args.batch,
+        steps: args.steps,
+        threads: device::threads(),
+        dead: args.dead,
+        ..BenchSpec::default()
+    };
+    if spec.steps == 0 || !(0.0..=1.0).contains(&spec.dead) {
+        return Err(Error::setting(
+            "There is nothing to measure",
+            "--steps must be at least 1, and --dead a share from 0 to 1",
+            "Give such numbers",
+        ));
+    }
+    let found = watch::quietly("Bench train", move |ctx| {
+        ctx.progress().stage("Measuring", "", 0, 0);
+        bench_train(&spec)
+    })?;
+    let mut json = serde_json::to_value(&found)
+        .map_err(|e| Error::internal("The result could not be written", e.to_string()))?;
+    json["bench"] = json!("train");
+    let mut table =
+        Table::new(&["train", ">tokens/s", ">best", ">tokens/CPU-s", ">encoder GFLOP/s"]);
+    let s = &found.spec;
+    table.row([
+        format!(
+            "{} {}→{}, batch {}, {} threads",
+            args.arch, s.width, s.latents, s.batch, s.threads
+        ),
+        count(found.tokens_per_second as u64),
+        count(found.tokens_per_second_best as u64),
+        found.tokens_per_cpu_second.map_or_else(|| "–".to_owned(), |r| count(r as u64)),
+        figure(found.encoder_gflops),
+    ]);
+    let seconds: Vec<String> = found.seconds.iter().map(|s| figure(*s)).collect();
+    let tail = format!("seconds of each step: {}\n", seconds.join(", "));
+    Report::new(&json, table.render(Style::of_stdout()) + &tail)
 }
 
 fn capture(args: CaptureArgs, global: &Global) -> Result<Report> {

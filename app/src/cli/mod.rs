@@ -3,6 +3,7 @@
 mod bench;
 mod display;
 mod eval;
+mod features;
 mod input;
 mod inspect;
 mod report;
@@ -72,6 +73,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
+    Features(features::FeaturesArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -98,6 +100,7 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Inspect(args) => inspect::run(args, global),
         Command::Train(args) => train::run(args, global),
         Command::Eval(args) => eval::run(args, global),
+        Command::Features(args) => features::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

@@ -90,7 +90,9 @@ impl TrainConfig {
     /// Settings that work for an architecture: those of its source, scaled to `latents`.
     pub fn preset(architecture: Architecture, latents: usize) -> Self {
         // Gao et al. scale the rate by 1/√m from 2e-4 at 2^14 latents.
+        // Four digits: a short number is read back from a file to the last bit.
         let topk_lr = 2e-4 / (latents as f64 / 16384.0).sqrt();
+        let topk_lr = format!("{topk_lr:.3e}").parse().unwrap_or(topk_lr);
         let (lr, l1) = match architecture {
             Architecture::TopK { .. } => (topk_lr, 0.0),
             Architecture::Standard { .. } => (1e-3, 0.1),

@@ -4,14 +4,14 @@ use super::sqlite::Doing as _;
 use super::{Workspace, now};
 use crate::error::{Error, IoContext as _, Result};
 use crate::evaluation::Evaluation;
-use crate::features::FeatureTable;
+use crate::features::{FeatureFile, FeatureTable};
 use crate::llama::Site;
 use crate::training::{TrainConfig, TrainPoint};
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Names a dictionary within its workspace; never used twice.
 pub type SaeId = i64;
@@ -92,7 +92,7 @@ const COLUMNS: &str = "id, dir, architecture, latents, width, site, model, corpu
     status, failure, tokens_done, tokens_total, evaluation, features, created, updated";
 
 /// The file of the features within a dictionary's folder.
-const FEATURES: &str = "features.json";
+const FEATURES: &str = "features.safetensors";
 
 impl Workspace {
     /// Every dictionary, the latest first. A run whose program is gone is found interrupted here.
@@ -146,25 +146,29 @@ impl Workspace {
     /// # Errors
     /// There is no such dictionary, or they could not be saved.
     pub fn save_features(&self, id: SaeId, table: &FeatureTable) -> Result<()> {
-        write_beside(&self.sae_dir(id)?.join(FEATURES), to_json(table)?.as_bytes())?;
+        FeatureFile::save(&self.sae_dir(id)?.join(FEATURES), table)?;
         self.change(id, "UPDATE saes SET features = ?2, updated = ?3 WHERE id = ?1", FEATURES)
     }
 
-    /// The features that were saved, if any were.
+    /// The features that were saved, if any were: the summaries of all latents, the contexts as
+    /// they are asked for.
     ///
     /// # Errors
     /// There is no such dictionary, or the file is missing or damaged.
-    pub fn load_features(&self, id: SaeId) -> Result<Option<FeatureTable>> {
+    pub fn open_features(&self, id: SaeId) -> Result<Option<FeatureFile>> {
         let record = self.sae(id)?;
         if !record.has_features {
             return Ok(None);
         }
-        let path = record.dir.join(FEATURES);
-        let what = || format!("Could not read the features in {}", path.display());
-        let bytes = fs::read(&path).doing(what)?;
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|e| Error::format(what(), e.to_string(), "Collect the features again"))
+        FeatureFile::open(&record.dir.join(FEATURES)).map(Some)
+    }
+
+    /// The whole table of the features that were saved, if any were.
+    ///
+    /// # Errors
+    /// As [`Workspace::open_features`].
+    pub fn load_features(&self, id: SaeId) -> Result<Option<FeatureTable>> {
+        self.open_features(id)?.map(FeatureFile::into_table).transpose()
     }
 
     /// The curves of the run, in order of steps.
@@ -249,17 +253,4 @@ fn text<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> ru
         let why = format!("{text:?} is not understood");
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, why.into())
     })
-}
-
-/// Writes a file so that a kill or a full disk leaves the old one or the new one, never a half.
-fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
-    let what = || format!("Could not write {}", path.display());
-    let beside = path.with_extension("tmp");
-    let write = || {
-        let mut file = fs::File::create(&beside)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&beside))).doing(what)
 }

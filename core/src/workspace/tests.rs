@@ -259,3 +259,12 @@ fn what_it_called_saved_survives_a_kill() {
     assert_eq!(runs[0].tokens_done, steps.len() as u64 * 100);
     w.resume_run(runs[0].id).unwrap();
 }
+
+#[test]
+fn settings_come_back_to_the_last_bit() {
+    for latents in 1..3000 {
+        let config = TrainConfig::preset(Architecture::TopK { k: 1 }, latents);
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<TrainConfig>(&text).unwrap(), config);
+    }
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# A real window on a virtual display: open a Llama, train a little, take pictures.
+# Usage: tests/window/run.sh [BINARY [FOLDER]]   (default target/debug/sparsescope; pictures stay in FOLDER)
+# The Llama is $SPARSESCOPE_REAL/models/stories260K where that is there, else the built-in one.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+binary=$(realpath "${1:-target/debug/sparsescope}")
+command -v xvfb-run >/dev/null || { echo "xvfb-run is missing: apt-get install xvfb xauth" >&2; exit 1; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+pictures=${2:-$work/pictures}
+mkdir -p "$pictures"
+pictures=$(realpath "$pictures")
+
+open="wait"
+if [ -d "${SPARSESCOPE_REAL:-/nowhere}/models/stories260K" ]; then
+  text=$SPARSESCOPE_REAL/data/text/tinystories/tinystories_2MiB.txt
+  open="open $SPARSESCOPE_REAL/models/stories260K; wait"
+  [ ! -f "$text" ] || open="$open; open $text; wait"
+else
+  echo "SPARSESCOPE_REAL names no folder with models/stories260K: the built-in model stands in"
+fi
+script="$open; go model; sleep 0.3; shot $pictures/model.png; go train; train 20000; wait; shot $pictures/trained.png; good; exit"
+
+# Mesa's software rasteriser; no Wayland of the machine's own may come in between.
+status=0
+env -u WAYLAND_DISPLAY LIBGL_ALWAYS_SOFTWARE=1 timeout 300 \
+  xvfb-run -a -s "-screen 0 1400x900x24" \
+  "$binary" --workspace "$work/workspace" --script "$script" >"$work/log" 2>&1 || status=$?
+if [ "$status" != 0 ]; then
+  cat "$work/log" >&2
+  echo "The window ended with $status" >&2
+  exit 1
+fi
+
+# A picture of one colour is a few kB; a drawn window is ten times that.
+for name in model trained; do
+  size=$(stat -c %s "$pictures/$name.png")
+  echo "$name.png: $size bytes"
+  [ "$size" -gt 20000 ] || { echo "$name.png is blank" >&2; exit 1; }
+done
+if cmp -s "$pictures/model.png" "$pictures/trained.png"; then
+  echo "The two screens look the same" >&2
+  exit 1
+fi
+
+# The run is in the workspace, trained to its end.
+"$binary" inspect "$work/workspace" --json >"$work/workspace.json"
+grep -q '"status":"done"' "$work/workspace.json" || { cat "$work/workspace.json" >&2; exit 1; }
+echo "The window opened, trained, and closed."
