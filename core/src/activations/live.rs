@@ -1,7 +1,7 @@
 //! Activations straight from a model.
 
 use super::blocks::{Block, Blocks};
-use super::{Position, Provenance, Source, StreamSpec};
+use super::{Columns, Position, Provenance, Source, StreamSpec};
 use crate::error::Result;
 use crate::llama::{Logits, Model, memory};
 
@@ -75,14 +75,15 @@ impl LiveSource {
         self.blocks.note()
     }
 
-    /// Makes sure that there is a block with a row left in it.
-    fn fill(&mut self, check: &dyn Fn() -> Result<()>) -> Result<()> {
+    /// Makes sure that there is a block with a row left in it; false if this needs another pass
+    /// over the corpus and `once` says that there is to be none.
+    fn fill(&mut self, once: bool, check: &dyn Fn() -> Result<()>) -> Result<bool> {
         if let Some(target) = self.target {
             self.go_to(target, check)?;
             self.target = None;
         }
         if self.block.as_ref().is_some_and(|b| self.done < b.order.len()) {
-            return Ok(());
+            return Ok(true);
         }
         // The old block makes room before the new one is computed.
         self.start = self.end();
@@ -91,6 +92,7 @@ impl LiveSource {
         self.block = match self.blocks.next(check)? {
             Some(next) => Some(next),
             None if self.start == 0 => return Err(self.blocks.empty()),
+            None if once => return Ok(false),
             None => {
                 let pass = self.blocks.pass() + 1;
                 self.pass_rows = Some(self.start / pass);
@@ -98,7 +100,68 @@ impl LiveSource {
                 self.blocks.next(check)?
             }
         };
+        Ok(true)
+    }
+
+    /// Hands the next rows of the block at hand to `take`, until it has had `most` of them or the
+    /// block ends; how many it has had.
+    fn hand_out(&mut self, most: usize, mut take: impl FnMut(&Block, usize)) -> usize {
+        let Some(block) = &self.block else { return 0 };
+        let leave_out = self.blocks.spec().outliers.leave_out;
+        let mut taken = 0;
+        while taken < most && self.done < block.order.len() {
+            let row = block.order[self.done] as usize;
+            self.done += 1;
+            self.seen.rows += 1;
+            self.seen.outliers += u64::from(block.outlier[row]);
+            if !(leave_out && block.outlier[row]) {
+                take(block, row);
+                taken += 1;
+            }
+        }
+        taken
+    }
+
+    /// Appends the next `rows` rows of the first pass over the corpus, with all that is known of
+    /// them; fewer at its end.
+    pub(super) fn read_columns(
+        &mut self,
+        check: &dyn Fn() -> Result<()>,
+        rows: usize,
+        out: &mut Columns,
+    ) -> Result<()> {
+        let width = self.width();
+        let mut left = rows;
+        while left > 0 && self.fill(true, check)? {
+            check()?;
+            left -= self.hand_out(left, |block, row| {
+                let span = row * width..(row + 1) * width;
+                out.activations.extend_from_slice(&block.activations[span]);
+                out.token.push(block.token[row]);
+                out.document.push(block.document[row]);
+                out.position.push(block.position[row]);
+                out.outlier.push(u8::from(block.outlier[row]));
+            });
+        }
         Ok(())
+    }
+
+    /// Rows of one pass over the corpus, outliers among them, found without running the model.
+    /// The stream stands at its beginning afterwards.
+    pub(super) fn count_pass(&mut self, check: &dyn Fn() -> Result<()>) -> Result<u64> {
+        self.block = None;
+        self.blocks.start_pass(0)?;
+        let mut rows = 0;
+        loop {
+            let block = self.blocks.look(check)? as u64;
+            if block == 0 {
+                break;
+            }
+            rows += block;
+            self.blocks.skip();
+        }
+        self.seek(&Position::default())?;
+        Ok(rows)
     }
 
     /// Goes to row `target` of the stream.
@@ -154,24 +217,14 @@ impl Source for LiveSource {
         out: &mut Vec<f32>,
     ) -> Result<()> {
         let width = self.width();
-        let leave_out = self.blocks.spec().outliers.leave_out;
         out.reserve(rows * width);
         let mut left = rows;
         while left > 0 {
             check()?;
-            self.fill(check)?;
-            let Some(block) = &self.block else { continue };
-            while left > 0 && self.done < block.order.len() {
-                let row = block.order[self.done] as usize;
-                self.done += 1;
-                self.seen.rows += 1;
-                self.seen.outliers += u64::from(block.outlier[row]);
-                if leave_out && block.outlier[row] {
-                    continue;
-                }
+            self.fill(false, check)?;
+            left -= self.hand_out(left, |block, row| {
                 out.extend_from_slice(&block.activations[row * width..(row + 1) * width]);
-                left -= 1;
-            }
+            });
         }
         Ok(())
     }
@@ -191,12 +244,7 @@ impl Source for LiveSource {
         let mut rows = spec.rows.to_string();
         if spec.outliers.leave_out {
             let multiple = spec.outliers.multiple;
-            rows += &match self.blocks.median() {
-                Some(median) => {
-                    format!("; tokens over {multiple} times the median norm {median} left out")
-                }
-                None => format!("; tokens over {multiple} times the median norm left out"),
-            };
+            rows += &format!("; tokens over {multiple} times the median norm left out");
         }
         Provenance {
             model: self.blocks.model().hash().to_owned(),

@@ -1,17 +1,26 @@
 //! Rows read at a site: live from a model through a shuffle buffer, or from a store on disk.
 
 mod blocks;
+mod capture;
+mod disk;
 mod forward;
 mod live;
+mod manifest;
 mod spec;
+mod store;
 pub(crate) mod tensor_file;
 
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 
+use capture::Columns;
+pub use capture::capture;
 pub use forward::{Group, gather, groups, numbers, read_rows, site_output};
 pub use live::{LiveSource, Seen};
 pub use spec::{CaptureOutcome, CaptureSpec, Outliers, StoreDtype, StreamSpec};
+pub use store::StoreSource;
 
 use crate::error::Result;
 use crate::jobs::JobContext;

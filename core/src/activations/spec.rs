@@ -95,6 +95,15 @@ impl StoreDtype {
     pub fn bytes(self) -> usize {
         if self == Self::F32 { 4 } else { 2 }
     }
+
+    /// Its name in a safetensors file.
+    pub(super) fn safetensors(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+        }
+    }
 }
 
 impl fmt::Display for StoreDtype {
