@@ -160,7 +160,7 @@ const COMMON_PEOPLE: &str = "man/men woman/women child/children friend dog cat h
 const COMMON_THINGS: &str = "house door window box wall table chair stone lamp picture letter road \
     room hill bell corner";
 const BELONGINGS_PEOPLE: &str = "sister brother mother father cousin daughter son aunt uncle";
-const BELONGINGS_THINGS: &str = "office car idea coat shoe watch garage bicycle umbrella";
+const BELONGINGS_THINGS: &str = "office car idea coat shoe bracelet garage bicycle umbrella";
 const THING_ACTS: &str = "touch cover face hide support surround block";
 const THING_DOES: &str = "stand lie shine fall remain move vanish";
 const ATTITUDES: &str = "know trust admire thank help like envy";
