@@ -2,6 +2,7 @@
 
 mod bpe;
 mod check;
+mod muon;
 mod optimizer;
 mod stream;
 mod training;

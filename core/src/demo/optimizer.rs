@@ -22,7 +22,8 @@ impl AdamW {
         Self { betas, epsilon: 1e-8, decay, step: 0, moments: BTreeMap::new() }
     }
 
-    /// One step; gradients are scaled down to a global norm of `clip` first. Returns that norm.
+    /// One step on the weights that `takes` names; gradients are scaled down to a global norm of
+    /// `clip` first. Returns that norm, which is over all of them.
     ///
     /// # Errors
     /// A gradient is missing, or is not finite.
@@ -32,6 +33,7 @@ impl AdamW {
         gradients: &Weights,
         lr: f64,
         clip: f64,
+        takes: impl Fn(&str, &Tensor) -> bool,
     ) -> Result<f64> {
         self.step += 1;
         let mut grads = BTreeMap::new();
@@ -62,6 +64,9 @@ impl AdamW {
         let epsilon = (self.epsilon * correct2) as f32;
         let (b1, b2) = (b1 as f32, b2 as f32);
         for (name, weight) in weights.iter_mut() {
+            if !takes(name, weight) {
+                continue;
+            }
             let grad = &grads[name];
             let decay = if weight.rank() > 1 { (lr * self.decay) as f32 } else { 0.0 };
             let [m, v] = self
@@ -96,18 +101,29 @@ mod tests {
         let value =
             |w: &Weights| w["w"].flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32")[0];
         // m = 0.2, v = 0.04; corrected 2 and 4: a step of lr · (2/2 + 0.1 · 1).
-        let norm =
-            adam.step(&mut weights, &Weights::from([("w".to_owned(), tensor(2.0))]), 0.01, 10.0);
+        let norm = adam.step(
+            &mut weights,
+            &Weights::from([("w".to_owned(), tensor(2.0))]),
+            0.01,
+            10.0,
+            |_, _| true,
+        );
         assert_eq!(norm, Ok(2.0));
         assert!((value(&weights) - (1.0 - 0.01 * 1.1)).abs() < 1e-6);
         // A gradient of −4 clipped to −1: m = 0.18 − 0.1 = 0.08, v = 0.0396 + 0.01 = 0.0496;
         // corrected by 0.19 and 0.0199.
         let before = f64::from(value(&weights));
-        adam.step(&mut weights, &Weights::from([("w".to_owned(), tensor(-4.0))]), 0.01, 1.0)
-            .expect("ok");
+        adam.step(
+            &mut weights,
+            &Weights::from([("w".to_owned(), tensor(-4.0))]),
+            0.01,
+            1.0,
+            |_, _| true,
+        )
+        .expect("ok");
         let step = (0.08 / 0.19) / (0.0496f64 / 0.0199).sqrt() + 0.1 * before;
         assert!((f64::from(value(&weights)) - (before - 0.01 * step)).abs() < 1e-6);
         let nan = Weights::from([("w".to_owned(), tensor(f32::NAN))]);
-        assert!(adam.step(&mut weights, &nan, 0.01, 1.0).is_err());
+        assert!(adam.step(&mut weights, &nan, 0.01, 1.0, |_, _| true).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::bpe::{BOS, EOS, VOCABULARY, tokenizer_json};
 use super::check::{Knowledge, check_model};
+use super::muon::Muon;
 use super::optimizer::AdamW;
 use super::stream::Stream;
 use crate::error::{Error, IoContext, Result};
@@ -14,12 +15,16 @@ use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Parts of a batch that are computed side by side.
+const SHARDS: usize = 4;
 
 /// What to train; the defaults made the built-in model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +39,11 @@ pub struct ModelRequest {
     pub batch: usize,
     /// Tokens a row.
     pub positions: usize,
-    /// Peak learning rate; warm-up over a fiftieth of the run, then half a cosine down to 0.
+    /// Peak learning rate of AdamW (embedding, output, norms); warm-up over a fiftieth of the
+    /// run, then half a cosine down to 0.
     pub lr: f64,
+    /// The same for the matrices of the blocks, which Muon moves.
+    pub matrix_lr: f64,
     /// Number of blocks.
     pub layers: usize,
     /// Width of the residual stream.
@@ -56,8 +64,9 @@ impl ModelRequest {
             seed: 0,
             tokens: 12_000_000,
             batch: 16,
-            positions: 256,
-            lr: 3e-3,
+            positions: 160,
+            lr: 5e-3,
+            matrix_lr: 0.02,
             layers: 4,
             width: 128,
             heads: 4,
@@ -140,7 +149,8 @@ pub fn train_model(ctx: &JobContext<ModelPoint>, request: &ModelRequest) -> Resu
     let json = tokenizer_json();
     let tokenizer = Arc::new(TokenizerHandle::from_bytes(&json, None, Some(BOS), VOCABULARY)?);
     let mut weights = first_weights(&config, request.seed)?;
-    let mut adam = AdamW::new((0.9, 0.98), 0.1);
+    let mut adam = AdamW::new((0.9, 0.98), 0.0);
+    let mut muon = Muon::new(0.95, 0.02);
     let mut stream = Stream::new(&tokenizer, request.seed);
     let per_step = (request.batch * request.positions) as u64;
     let steps = request.tokens.div_ceil(per_step).max(1);
@@ -148,23 +158,19 @@ pub fn train_model(ctx: &JobContext<ModelPoint>, request: &ModelRequest) -> Resu
     let (mut sum, mut since, mut shown) = (0.0, 0u32, Instant::now());
     for step in 1..=steps {
         ctx.check()?;
-        let lr = request.lr * rate(step, steps);
+        let share = rate(step, steps);
         let (inputs, targets) = stream.rows(request.batch, request.positions)?;
-        let tokens = Tokens::new(inputs, request.batch, request.positions)?;
         let model = Model::from_weights(config.clone(), &weights, None)?;
-        let plan = Plan { logits: Logits::All, trace: true, ..Plan::default() };
-        let pass = model.forward(&tokens, &plan)?;
-        let logits = pass.logits.as_ref().ok_or_else(no_logits)?;
-        let (loss, gradient) = cross_entropy(logits, &targets, None)?;
-        let what = WhatGradients { weights: true, ..WhatGradients::default() };
-        let gradients = model.backward(&pass, &gradient, what)?;
-        adam.step(&mut weights, &gradients.weights, lr, 1.0)?;
+        let (loss, gradients) = loss_and_gradients(ctx, &model, request, &inputs, &targets)?;
+        let by_adam = |name: &str, weight: &Tensor| !Muon::takes(name, weight);
+        adam.step(&mut weights, &gradients, request.lr * share, 1.0, by_adam)?;
+        muon.step(&mut weights, &gradients, request.matrix_lr * share)?;
         ctx.progress().add(per_step);
         sum += loss;
         since += 1;
         if shown.elapsed().as_millis() >= 500 || step == steps {
             let loss = sum / f64::from(since);
-            ctx.emit(ModelPoint { step, tokens: step * per_step, loss, lr });
+            ctx.emit(ModelPoint { step, tokens: step * per_step, loss, lr: request.lr * share });
             (sum, since, shown) = (0.0, 0, Instant::now());
         }
     }
@@ -183,6 +189,47 @@ pub fn train_model(ctx: &JobContext<ModelPoint>, request: &ModelRequest) -> Resu
         seconds,
         knowledge,
     })
+}
+
+/// Mean loss of a batch and its gradient at every weight. The batch is computed in shards, whose
+/// number does not depend on the threads there are, and summed in order: same numbers anywhere.
+fn loss_and_gradients(
+    ctx: &JobContext<ModelPoint>,
+    model: &Model,
+    request: &ModelRequest,
+    inputs: &[u32],
+    targets: &[u32],
+) -> Result<(f64, Weights)> {
+    let shard = request.batch.div_ceil(SHARDS) * request.positions;
+    let shards: Vec<(&[u32], &[u32])> = inputs.chunks(shard).zip(targets.chunks(shard)).collect();
+    let parts: Vec<(f64, Weights)> = shards
+        .par_iter()
+        .map(|(inputs, targets)| {
+            let rows = inputs.len() / request.positions;
+            let tokens = Tokens::new(inputs.to_vec(), rows, request.positions)?;
+            let plan = Plan { logits: Logits::All, trace: true, ..Plan::default() };
+            let pass = model.forward(&tokens, &plan)?;
+            ctx.check()?;
+            let logits = pass.logits.as_ref().ok_or_else(no_logits)?;
+            let (loss, gradient) = cross_entropy(logits, targets, None)?;
+            let share = inputs.len() as f64 / (request.batch * request.positions) as f64;
+            let what = WhatGradients { weights: true, ..WhatGradients::default() };
+            let gradients = model.backward(&pass, &(gradient * share)?, what)?;
+            ctx.check()?;
+            Ok((loss * share, gradients.weights))
+        })
+        .collect::<Result<_>>()?;
+    let mut parts = parts.into_iter();
+    let (mut loss, mut sum) = parts.next().ok_or_else(no_logits)?;
+    for (part, gradients) in parts {
+        loss += part;
+        for (name, gradient) in gradients {
+            if let Some(sum) = sum.get_mut(&name) {
+                *sum = (&*sum + gradient)?;
+            }
+        }
+    }
+    Ok((loss, sum))
 }
 
 /// Share of the peak learning rate at a step: linear warm-up, then half a cosine.
