@@ -1,6 +1,7 @@
 //! How well a model knows the world: agreement on sentences it never saw, loss against entropy.
 
 use super::stream::{document_row, ends};
+use super::truth_report::rows_of;
 use crate::error::Result;
 use crate::jobs::JobContext;
 use crate::llama::{Logits, Model, Plan, TokenizerHandle, Tokens, next_token_nll};
@@ -50,7 +51,7 @@ pub struct Knowledge {
     pub entropy: f64,
     /// loss / entropy − 1.
     pub excess: f64,
-    /// Documents looked at for loss and entropy.
+    /// Documents looked at for loss and entropy: those that fit into the model's context.
     pub loss_documents: usize,
     /// Tokens predicted in them.
     pub loss_tokens: usize,
@@ -71,17 +72,22 @@ pub fn check_model<E>(
     let agreement = agreement(ctx, model, documents, seed)?;
     let tokenizer = model.need_tokenizer()?;
     let (mut nll, mut nats, mut tokens) = (0.0, 0.0, 0);
-    let sample: Vec<_> = Writer::new(seed, Split::Train).take(documents).collect();
+    let mut sample = Vec::new();
+    for document in Writer::new(seed, Split::Train).take(documents) {
+        let row = document_row(tokenizer, &document.text)?;
+        if row.len() <= model.config().context {
+            sample.push((row, document.truth.nats));
+        }
+    }
     for chunk in sample.chunks(BATCH) {
         ctx.check()?;
-        let rows: Vec<_> =
-            chunk.iter().map(|d| document_row(tokenizer, &d.text)).collect::<Result<_>>()?;
+        let rows: Vec<_> = chunk.iter().map(|(row, _)| row.clone()).collect();
         let (batch, logits) = run(model, &rows)?;
         let all = next_token_nll(&logits, &batch)?;
         let wide = batch.positions() - 1;
-        for (i, (row, document)) in rows.iter().zip(chunk).enumerate() {
+        for (i, (row, probability)) in chunk.iter().enumerate() {
             nll += all[i * wide..][..row.len() - 1].iter().sum::<f64>();
-            nats += document.truth.nats;
+            nats += probability;
             tokens += row.len() - 1;
         }
     }
@@ -92,7 +98,7 @@ pub fn check_model<E>(
         loss,
         entropy,
         excess: loss / entropy - 1.0,
-        loss_documents: documents,
+        loss_documents: sample.len(),
         loss_tokens: tokens,
         seed,
     })
@@ -113,8 +119,7 @@ pub fn agreement<E>(
     let sample: Vec<_> = Writer::new(seed, Split::Heldout).take(documents).collect();
     for chunk in sample.chunks(BATCH) {
         ctx.check()?;
-        let rows: Vec<_> =
-            chunk.iter().map(|d| document_row(tokenizer, &d.text)).collect::<Result<_>>()?;
+        let rows = rows_of(model, chunk)?;
         let (batch, logits) = run(model, &rows)?;
         let vocab = model.config().vocab;
         let logits = logits.flatten_all()?.to_vec1::<f32>()?;

@@ -1,12 +1,17 @@
 //! The built-in model, its training, and the tour through the whole program.
 
 mod bpe;
+mod causal;
 mod check;
 mod muon;
 mod optimizer;
+mod probe;
 mod stream;
 mod training;
+mod truth_report;
 
 pub use bpe::{BOS, EOS, VOCABULARY, tokenizer_json};
+pub use causal::{Causal, CausalEdit};
 pub use check::{Knowledge, Score, agreement, check_model};
 pub use training::{ModelOutcome, ModelPoint, ModelRequest, train_model};
+pub use truth_report::{ClassReport, TruthReport, TruthRequest, VariableReport, truth_report};

@@ -4,9 +4,11 @@
 //! semi-orthogonal matrix, by five Newton-Schulz iterations of an odd polynomial. A small model
 //! learns the world in about half the tokens that AdamW alone needs.
 
+use super::optimizer::Gradient;
 use crate::error::Result;
 use crate::llama::Weights;
 use candle_core::Tensor;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// The polynomial `a x + b x³ + c x⁵`, steep at 0 and near 1 where it is applied.
@@ -38,27 +40,44 @@ impl Muon {
     pub(super) fn step(
         &mut self,
         weights: &mut Weights,
-        gradients: &Weights,
+        gradients: &Gradient,
         lr: f64,
     ) -> Result<()> {
-        for (name, weight) in weights.iter_mut() {
-            if !Self::takes(name, weight) {
-                continue;
-            }
-            let gradient = &gradients[name];
-            let moment = match self.moments.get(name) {
-                Some(old) => ((old * self.momentum)? + gradient)?,
-                None => gradient.clone(),
-            };
-            let ahead = (gradient + (&moment * self.momentum)?)?;
+        let taken: Vec<(String, Tensor)> = weights
+            .iter()
+            .filter(|(name, weight)| Self::takes(name, weight))
+            .map(|(name, weight)| (name.clone(), weight.clone()))
+            .collect();
+        let moved: Vec<(Tensor, Tensor)> = taken
+            .par_iter()
+            .map(|(name, weight)| self.moved(name, weight, &gradients[name], lr))
+            .collect::<Result<_>>()?;
+        for ((name, _), (weight, moment)) in taken.into_iter().zip(moved) {
             self.moments.insert(name.clone(), moment);
-            let (rows, columns) = weight.dims2()?;
-            // A tall matrix's update has smaller entries; this makes up for it.
-            let scale = (rows as f64 / columns as f64).max(1.0).sqrt();
-            let update = (orthogonal(&ahead)? * (lr * scale))?;
-            *weight = ((&*weight * (1.0 - lr * self.decay))? - update)?;
+            weights.insert(name, weight);
         }
         Ok(())
+    }
+
+    /// The weight and its momentum after a step.
+    fn moved(
+        &self,
+        name: &str,
+        weight: &Tensor,
+        gradient: &[f32],
+        lr: f64,
+    ) -> Result<(Tensor, Tensor)> {
+        let gradient = Tensor::from_slice(gradient, weight.dims(), weight.device())?;
+        let moment = match self.moments.get(name) {
+            Some(old) => ((old * self.momentum)? + &gradient)?,
+            None => gradient.clone(),
+        };
+        let ahead = (gradient + (&moment * self.momentum)?)?;
+        let (rows, columns) = weight.dims2()?;
+        // A tall matrix's update has smaller entries; this makes up for it.
+        let scale = (rows as f64 / columns as f64).max(1.0).sqrt();
+        let update = (orthogonal(&ahead)? * (lr * scale))?;
+        Ok((((weight * (1.0 - lr * self.decay))? - update)?, moment))
     }
 }
 
@@ -105,7 +124,8 @@ mod tests {
         let name = "model.layers.0.mlp.up_proj.weight".to_owned();
         let mut weights = Weights::from([(name.clone(), eye(1.0))]);
         let mut muon = Muon::new(0.95, 0.0);
-        muon.step(&mut weights, &Weights::from([(name.clone(), eye(5.0))]), 0.1).expect("a step");
+        muon.step(&mut weights, &Gradient::from([(name.clone(), vec![5.0, 0.0, 0.0, 5.0])]), 0.1)
+            .expect("a step");
         let left = weights[&name].to_vec2::<f32>().expect("f32")[0][0];
         assert!((0.85..0.95).contains(&left), "{left}");
     }

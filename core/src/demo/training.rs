@@ -3,7 +3,7 @@
 use super::bpe::{BOS, EOS, VOCABULARY, tokenizer_json};
 use super::check::{Knowledge, check_model};
 use super::muon::Muon;
-use super::optimizer::AdamW;
+use super::optimizer::{AdamW, Gradient};
 use super::stream::Stream;
 use crate::error::{Error, IoContext, Result};
 use crate::jobs::JobContext;
@@ -22,9 +22,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Parts of a batch that are computed side by side.
-const SHARDS: usize = 4;
 
 /// What to train; the defaults made the built-in model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,9 +59,9 @@ impl ModelRequest {
         Self {
             out: out.into(),
             seed: 0,
-            tokens: 12_000_000,
-            batch: 16,
-            positions: 160,
+            tokens: 8_000_000,
+            batch: 8,
+            positions: 256,
             lr: 5e-3,
             matrix_lr: 0.02,
             layers: 4,
@@ -161,7 +158,8 @@ pub fn train_model(ctx: &JobContext<ModelPoint>, request: &ModelRequest) -> Resu
         let share = rate(step, steps);
         let (inputs, targets) = stream.rows(request.batch, request.positions)?;
         let model = Model::from_weights(config.clone(), &weights, None)?;
-        let (loss, gradients) = loss_and_gradients(ctx, &model, request, &inputs, &targets)?;
+        let (loss, gradients) =
+            loss_and_gradients(ctx, &model, request.positions, &inputs, &targets)?;
         let by_adam = |name: &str, weight: &Tensor| !Muon::takes(name, weight);
         adam.step(&mut weights, &gradients, request.lr * share, 1.0, by_adam)?;
         muon.step(&mut weights, &gradients, request.matrix_lr * share)?;
@@ -191,45 +189,45 @@ pub fn train_model(ctx: &JobContext<ModelPoint>, request: &ModelRequest) -> Resu
     })
 }
 
-/// Mean loss of a batch and its gradient at every weight. The batch is computed in shards, whose
-/// number does not depend on the threads there are, and summed in order: same numbers anywhere.
+/// Mean loss of a batch and its gradient at every weight. Each row is computed by itself and the
+/// rows are summed in order, so that the numbers do not depend on the threads there are.
 fn loss_and_gradients(
     ctx: &JobContext<ModelPoint>,
     model: &Model,
-    request: &ModelRequest,
+    positions: usize,
     inputs: &[u32],
     targets: &[u32],
-) -> Result<(f64, Weights)> {
-    let shard = request.batch.div_ceil(SHARDS) * request.positions;
-    let shards: Vec<(&[u32], &[u32])> = inputs.chunks(shard).zip(targets.chunks(shard)).collect();
-    let parts: Vec<(f64, Weights)> = shards
+) -> Result<(f64, Gradient)> {
+    let rows: Vec<(&[u32], &[u32])> =
+        inputs.chunks(positions).zip(targets.chunks(positions)).collect();
+    let parts: Vec<(f64, Weights)> = rows
         .par_iter()
         .map(|(inputs, targets)| {
-            let rows = inputs.len() / request.positions;
-            let tokens = Tokens::new(inputs.to_vec(), rows, request.positions)?;
-            let plan = Plan { logits: Logits::All, trace: true, ..Plan::default() };
-            let pass = model.forward(&tokens, &plan)?;
             ctx.check()?;
+            let plan = Plan { logits: Logits::All, trace: true, ..Plan::default() };
+            let pass = model.forward(&Tokens::row(inputs)?, &plan)?;
             let logits = pass.logits.as_ref().ok_or_else(no_logits)?;
             let (loss, gradient) = cross_entropy(logits, targets, None)?;
-            let share = inputs.len() as f64 / (request.batch * request.positions) as f64;
             let what = WhatGradients { weights: true, ..WhatGradients::default() };
-            let gradients = model.backward(&pass, &(gradient * share)?, what)?;
-            ctx.check()?;
-            Ok((loss * share, gradients.weights))
+            Ok((loss, model.backward(&pass, &gradient, what)?.weights))
         })
         .collect::<Result<_>>()?;
-    let mut parts = parts.into_iter();
-    let (mut loss, mut sum) = parts.next().ok_or_else(no_logits)?;
-    for (part, gradients) in parts {
-        loss += part;
-        for (name, gradient) in gradients {
-            if let Some(sum) = sum.get_mut(&name) {
-                *sum = (&*sum + gradient)?;
+    let share = 1.0 / rows.len() as f32;
+    let names: Vec<&String> = parts.first().map(|p| p.1.keys().collect()).unwrap_or_default();
+    let gradient = names
+        .par_iter()
+        .map(|name| {
+            let mut sum = Vec::new();
+            for (_, part) in &parts {
+                let part = part[*name].flatten_all()?.to_vec1::<f32>()?;
+                sum.resize(part.len(), 0.0);
+                sum.iter_mut().zip(&part).for_each(|(s, p)| *s += share * p);
             }
-        }
-    }
-    Ok((loss, sum))
+            Ok(((*name).clone(), sum))
+        })
+        .collect::<Result<Gradient>>()?;
+    let loss = parts.iter().map(|p| p.0).sum::<f64>() / rows.len() as f64;
+    Ok((loss, gradient))
 }
 
 /// Share of the peak learning rate at a step: linear warm-up, then half a cosine.
