@@ -7,11 +7,13 @@ mod muon;
 mod optimizer;
 mod probe;
 mod stream;
+mod tour;
 mod training;
 mod truth_report;
 
 pub use bpe::{BOS, EOS, VOCABULARY, tokenizer_json};
 pub use causal::{Causal, CausalEdit};
 pub use check::{Knowledge, Score, agreement, check_model};
+pub use tour::{ReadableFeature, TourEvent, TourReport, TourRequest, tour};
 pub use training::{ModelOutcome, ModelPoint, ModelRequest, train_model};
 pub use truth_report::{ClassReport, TruthReport, TruthRequest, VariableReport, truth_report};
