@@ -174,10 +174,10 @@ pub fn tour(
     )?;
     let mut source = LiveSource::new(model.clone(), stream.clone())?;
     let config = request.train_config();
-    let trained = ctx.nested(TourEvent::Train, |inner| {
-        let mut recovered = |sae: &Sae| probe.evaluate(sae, &|| inner.check());
-        train(inner, &mut source, Some(&mut recovered), &config, &request.out, false)
-    })?;
+    let outer = ctx.clone();
+    let inner = ctx.hearing(move |event| outer.emit(TourEvent::Train(event)));
+    let mut recovered = |sae: &Sae| probe.evaluate(sae, &check);
+    let trained = train(&inner, &mut source, Some(&mut recovered), &config, &request.out, false)?;
     let training_seconds = started.elapsed().as_secs_f64();
     ctx.emit(TourEvent::Trained { out: request.out.clone() });
 

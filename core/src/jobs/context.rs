@@ -116,39 +116,6 @@ impl<E> JobContext<E> {
         }
     }
 
-    /// Runs a function of this job (same progress, same cancel flag) that has events of another
-    /// kind, each of which becomes one of this job's by `map`.
-    pub fn nested<F: Send, T>(
-        &self,
-        map: impl Fn(F) -> E + Send,
-        run: impl FnOnce(&JobContext<F>) -> T,
-    ) -> T
-    where
-        E: Send,
-    {
-        let (events, inner) = crossbeam_channel::unbounded();
-        let context = JobContext {
-            progress: self.progress.clone(),
-            control: self.control.clone(),
-            events,
-            wake: Arc::new(|| {}),
-        };
-        std::thread::scope(|scope| {
-            // Ends when the inner context, and with it the sender, is gone.
-            scope.spawn(|| {
-                for message in inner {
-                    match message {
-                        Message::Event(event) => self.emit(map(event)),
-                        Message::Log(line) => self.log(line),
-                    }
-                }
-            });
-            let out = run(&context);
-            drop(context);
-            out
-        })
-    }
-
     /// How far the job is.
     pub fn progress(&self) -> &Progress {
         &self.progress
