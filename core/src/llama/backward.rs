@@ -155,7 +155,7 @@ impl<'a> Sweep<'a> {
             for (_, seed) in seeds.iter().filter(|(s, _)| *s == site) {
                 let seed = seed.reshape((rows, c.width))?.contiguous()?;
                 sum = Some(match sum {
-                    Some(sum) => (sum + seed)?,
+                    Some(sum) => kernels::add(&sum, &seed)?,
                     None => seed,
                 });
             }
@@ -283,7 +283,7 @@ impl<'a> Sweep<'a> {
 
     fn weight(&mut self, name: String, grad: Tensor) -> Result<()> {
         let sum = match self.out.weights.remove(&name) {
-            Some(before) => (before + grad)?,
+            Some(before) => kernels::add(&before, &grad.contiguous()?)?,
             None => grad,
         };
         self.out.weights.insert(name, sum);
@@ -308,7 +308,7 @@ impl<'a> Sweep<'a> {
 
 fn add(dx: Tensor, through: Option<Tensor>) -> Result<Tensor> {
     match through {
-        Some(through) => Ok((dx + through)?),
+        Some(through) => kernels::add(&dx, &through),
         None => Ok(dx),
     }
 }

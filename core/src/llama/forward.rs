@@ -172,7 +172,7 @@ impl<'a, 'p> Run<'a, 'p> {
         if self.stop == Some(Site::Attn(layer)) {
             return Ok(None);
         }
-        let mid = (&x + attention)?;
+        let mid = kernels::add(&x, &attention)?;
         let normed = kernels::rms_norm(&mid, &w.norm2, eps)?;
         let gate_up = kernels::linear(&normed, &w.gate_up)?;
         drop(normed);
@@ -181,7 +181,7 @@ impl<'a, 'p> Run<'a, 'p> {
         if self.stop == Some(Site::Mlp(layer)) {
             return Ok(None);
         }
-        let after = self.site(Site::Resid(layer), (&mid + mlp)?)?;
+        let after = self.site(Site::Resid(layer), kernels::add(&mid, &mlp)?)?;
         if self.plan.trace {
             self.blocks.push(BlockTrace { x, qkv, z, mid, gate_up });
         }

@@ -2,6 +2,7 @@
 
 mod golden;
 mod gradients;
+mod passes;
 mod real;
 mod speed;
 mod support;

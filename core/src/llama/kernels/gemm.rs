@@ -1,6 +1,7 @@
 //! Matrix products on slices, by the gemm crate behind bounds that are checked.
 
 use super::real::Real;
+use rayon::prelude::*;
 
 /// Where a matrix lies in a slice: element (i, j) at `start + i * rows + j * columns`.
 #[derive(Clone, Copy)]
@@ -82,6 +83,47 @@ pub(super) fn new_product<R: Real>(
     out
 }
 
+/// `x wᵀ` for rows `x` `[m, k]` and a matrix `w` `[n, k]`.
+///
+/// The product reads `w` down its columns: turned over once, it need not be packed for every block
+/// of rows. A single row is a sweep over `w`, which all threads share.
+pub(super) fn rows_times<R: Real>((m, n, k): (usize, usize, usize), x: &[R], w: &[R]) -> Vec<R> {
+    const FEW: usize = 32;
+    const SHARE: usize = 64;
+    if m == 1 {
+        let mut out = vec![R::zero(); n];
+        out.par_chunks_mut(SHARE).zip(w.par_chunks(SHARE * k)).for_each(|(out, w)| {
+            let n = out.len();
+            let (x, w) = (Matrix::rows(x, k), Matrix::rows(w, k).t());
+            product((1, n, k), out, n, x, w, Write::Set, Threads::One);
+        });
+        return out;
+    }
+    if m < FEW {
+        let w = Matrix::rows(w, k).t();
+        return new_product((m, n, k), Matrix::rows(x, k), w, Threads::All);
+    }
+    let turned = transpose(w, n, k);
+    new_product((m, n, k), Matrix::rows(x, k), Matrix::rows(&turned, n), Threads::All)
+}
+
+/// The `[columns, rows]` transpose of a `[rows, columns]` matrix.
+fn transpose<R: Real>(x: &[R], rows: usize, columns: usize) -> Vec<R> {
+    const TILE: usize = 16;
+    let mut out = vec![R::zero(); rows * columns];
+    out.par_chunks_mut(TILE * rows.max(1)).enumerate().for_each(|(tile, out)| {
+        let first = tile * TILE;
+        for (start, x) in (0..rows).step_by(TILE).zip(x.chunks(TILE * columns)) {
+            for (i, row) in x.chunks_exact(columns).enumerate() {
+                for (j, out) in out.chunks_exact_mut(rows).enumerate() {
+                    out[start + i] = row[first + j];
+                }
+            }
+        }
+    });
+    out
+}
+
 /// # Safety
 /// `out` must be valid for writes (with `Add`: and hold numbers) at `i * out_row + j` for all i < m
 /// and j < n.
@@ -149,6 +191,22 @@ mod tests {
                     if j < n {
                         assert_eq!(new[i * n + j], dot);
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_times_a_matrix() {
+        let number = |i: usize| ((i * 37 + 11) % 101) as f64;
+        for (m, n, k) in [(1, 70, 5), (2, 3, 4), (40, 35, 18), (33, 1, 17)] {
+            let x: Vec<f64> = (0..m * k).map(number).collect();
+            let w: Vec<f64> = (0..n * k).map(number).collect();
+            let out = rows_times((m, n, k), &x, &w);
+            for i in 0..m {
+                for j in 0..n {
+                    let dot: f64 = (0..k).map(|l| x[i * k + l] * w[j * k + l]).sum();
+                    assert_eq!(out[i * n + j], dot);
                 }
             }
         }

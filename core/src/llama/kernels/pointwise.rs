@@ -94,6 +94,22 @@ pub(super) fn rms_norm_backward<R: Real>(
     Ok((Tensor::from_vec(out, x.shape(), x.device())?, dw))
 }
 
+pub(super) fn add<R: Real>(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    const CHUNK: usize = 1 << 13;
+    let (xs, ys) = (view(x), view(y));
+    let (xv, yv) = (xs.slice::<R>()?, ys.slice::<R>()?);
+    if xv.len() != yv.len() {
+        return Err(candle_core::Error::Msg("a sum of different lengths".to_owned()));
+    }
+    let mut out = xv.to_vec();
+    out.par_chunks_mut(CHUNK).zip(yv.par_chunks(CHUNK)).for_each(|(out, y)| {
+        for (o, y) in out.iter_mut().zip(y) {
+            *o += *y;
+        }
+    });
+    Tensor::from_vec(out, x.shape(), x.device())
+}
+
 pub(super) fn silu_mul<R: Real>(gate_up: &Tensor) -> Result<Tensor> {
     let (rows, both) = gate_up.dims2()?;
     let hidden = both / 2;

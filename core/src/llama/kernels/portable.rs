@@ -34,6 +34,10 @@ pub(super) fn rms_norm_backward(
     Ok((dx, dw))
 }
 
+pub(super) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    x + y
+}
+
 /// silu(gate) · up of `[rows, 2 hidden]`.
 pub(super) fn silu_mul(gate_up: &Tensor) -> Result<Tensor> {
     let hidden = gate_up.dim(1)? / 2;

@@ -112,3 +112,55 @@ fn attention_and_rotation() {
         }
     }
 }
+
+#[test]
+#[ignore = "measures"]
+fn speed() {
+    let time = |what: &str, flop: f64, f: &mut dyn FnMut()| {
+        f();
+        let mut best = f64::INFINITY;
+        for _ in 0..20 {
+            let start = std::time::Instant::now();
+            f();
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        println!("{what}: {:.2} ms, {:.1} G/s", best * 1e3, flop / best / 1e9);
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| {
+        for rows in [128usize, 512, 4096] {
+            let x = noise(1, &[rows, 288], DType::F32);
+            let w = noise(2, &[1536, 288], DType::F32);
+            let y = noise(1, &[rows, 1536], DType::F32);
+            let flop = (rows * 288 * 1536 * 2) as f64;
+            time(&format!("{rows} linear"), flop, &mut || drop(linear(&x, &w).unwrap()));
+            time(&format!("{rows} backward"), flop, &mut || drop(linear_backward(&y, &w).unwrap()));
+            time(&format!("{rows} weight"), flop, &mut || drop(linear_weight(&y, &x).unwrap()));
+            time(&format!("{rows} silu"), (rows * 768) as f64, &mut || drop(silu_mul(&y).unwrap()));
+            let w = noise(2, &[288], DType::F32);
+            time(&format!("{rows} norm"), (rows * 288) as f64, &mut || {
+                drop(rms_norm(&x, &w, 1e-5).unwrap())
+            });
+            time(&format!("{rows} add"), (rows * 288) as f64, &mut || drop((&x + &x).unwrap()));
+            let s = AttentionShape {
+                batch: rows / 128,
+                positions: 128,
+                heads: 6,
+                kv_heads: 6,
+                head_dim: 48,
+            };
+            let qkv = noise(3, &[rows, 288 * 3], DType::F32);
+            let flop = (rows * 128 * 288 * 4 / 2) as f64;
+            time(&format!("{rows} attention"), flop, &mut || drop(attention(&qkv, &s).unwrap()));
+            let angles = noise(11, &[128, 24], DType::F32);
+            let table = Table { cos: angles.cos().unwrap(), sin: angles.sin().unwrap() };
+            time(&format!("{rows} rotate"), (rows * 576) as f64, &mut || {
+                drop(rotate(qkv.clone(), &s, &table).unwrap())
+            });
+            let dz = noise(3, &[rows, 288], DType::F32);
+            time(&format!("{rows} attention back"), flop, &mut || {
+                drop(attention_backward(&dz, &qkv, &s, &Rules::default()).unwrap())
+            });
+        }
+    });
+}
