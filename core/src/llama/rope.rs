@@ -58,7 +58,7 @@ impl Rope {
                 "factor": factor,
                 "low_freq_factor": low,
                 "high_freq_factor": high,
-                "original_max_position_embeddings": original,
+                "original_max_position_embeddings": original as u64,
             }),
         }
     }

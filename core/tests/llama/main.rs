@@ -1,5 +1,6 @@
 //! The Llama room, seen from outside.
 
+mod files;
 mod golden;
 mod gradients;
 mod passes;

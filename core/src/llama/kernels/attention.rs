@@ -2,6 +2,7 @@
 
 use super::gemm::{Matrix, Threads, Write, product};
 use super::real::{Real, sum, view};
+use super::wide::wide;
 use super::{AttentionShape, Rules};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -64,7 +65,7 @@ fn pattern<R: Real>(
     let (q, k) = (l.query(qkv, head, first), l.key(qkv, kv));
     product((rows, end, l.s.head_dim), out, end, q, k.t(), Write::Set, Threads::One);
     let scale = R::of(l.s.scale());
-    pulp::Arch::new().dispatch(
+    wide(
         #[inline(always)]
         || {
             for (i, row) in out[..rows * end].chunks_exact_mut(end).enumerate() {
@@ -182,7 +183,7 @@ impl<R: Real> Block<'_, R> {
         let v = self.l.value(self.qkv, self.kv).t();
         let size = (self.rows, end, self.l.s.head_dim);
         product(size, ds, end, self.dz, v, Write::Set, Threads::One);
-        pulp::Arch::new().dispatch(
+        wide(
             #[inline(always)]
             || {
                 let rows = ds[..self.rows * end].chunks_exact_mut(end).zip(p.chunks_exact(end));

@@ -8,6 +8,7 @@ mod gemm;
 mod pointwise;
 mod portable;
 mod real;
+mod wide;
 
 use crate::error::Result;
 use candle_core::{DType, Tensor};

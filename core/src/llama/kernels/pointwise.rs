@@ -1,6 +1,7 @@
 //! Norm, gate and rotation on a CPU, forward and backward, each in one sweep over the rows.
 
 use super::real::{Real, part_mut, sum, view};
+use super::wide::wide;
 use super::{AttentionShape, Rules, Table};
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor};
 use rayon::prelude::*;
@@ -15,7 +16,7 @@ pub(super) fn rms_norm<R: Real>(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tens
     let mut out = vec![R::zero(); xv.len()];
     let chunk = ROWS * width;
     out.par_chunks_mut(chunk).zip(xv.par_chunks(chunk)).for_each(|(out, x)| {
-        pulp::Arch::new().dispatch(
+        wide(
             #[inline(always)]
             || {
                 for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
@@ -51,7 +52,7 @@ pub(super) fn rms_norm_backward<R: Real>(
     let mut out = vec![R::zero(); xv.len()];
     let task = |((out, dy), x): ((&mut [R], &[R]), &[R])| {
         let mut dw = vec![R::zero(); if want_dw { width } else { 0 }];
-        pulp::Arch::new().dispatch(
+        wide(
             #[inline(always)]
             || {
                 let rows = out.chunks_exact_mut(width).zip(dy.chunks_exact(width));
@@ -103,9 +104,14 @@ pub(super) fn add<R: Real>(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     }
     let mut out = xv.to_vec();
     out.par_chunks_mut(CHUNK).zip(yv.par_chunks(CHUNK)).for_each(|(out, y)| {
-        for (o, y) in out.iter_mut().zip(y) {
-            *o += *y;
-        }
+        wide(
+            #[inline(always)]
+            || {
+                for (o, y) in out.iter_mut().zip(y) {
+                    *o += *y;
+                }
+            },
+        );
     });
     Tensor::from_vec(out, x.shape(), x.device())
 }
@@ -117,7 +123,7 @@ pub(super) fn silu_mul<R: Real>(gate_up: &Tensor) -> Result<Tensor> {
     let x = locked.slice::<R>()?;
     let mut out = vec![R::zero(); rows * hidden];
     out.par_chunks_mut(ROWS * hidden).zip(x.par_chunks(ROWS * both)).for_each(|(out, x)| {
-        pulp::Arch::new().dispatch(
+        wide(
             #[inline(always)]
             || {
                 for (out, x) in out.chunks_exact_mut(hidden).zip(x.chunks_exact(both)) {
@@ -145,7 +151,7 @@ pub(super) fn silu_mul_backward<R: Real>(
     let bend = if rules.freeze_gate { R::zero() } else { R::one() };
     let mut out = vec![R::zero(); rows * both];
     let task = |((out, dy), x): ((&mut [R], &[R]), &[R])| {
-        pulp::Arch::new().dispatch(
+        wide(
             #[inline(always)]
             || {
                 let rows = out.chunks_exact_mut(both).zip(dy.chunks_exact(hidden));
@@ -199,7 +205,7 @@ impl Rotate<'_> {
         let width = turning + s.kv_heads * s.head_dim;
         let sign = if self.back { R::zero() - R::one() } else { R::one() };
         x.par_chunks_mut(ROWS * width).enumerate().for_each(|(chunk, rows)| {
-            pulp::Arch::new().dispatch(
+            wide(
                 #[inline(always)]
                 || {
                     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
