@@ -3,6 +3,8 @@
 //! Cases and settings are read from `sae.json` of the golden folder (`SPARSESCOPE_GOLDEN`, or
 //! `tests/golden`), so that values made from other seeds can be put in its place.
 
+#![allow(clippy::unwrap_used)]
+
 use rand::SeedableRng;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;

@@ -1,6 +1,8 @@
 //! Every hand-derived gradient against finite differences of the loss as the papers write it,
 //! in f64, written again from scratch.
 
+#![allow(clippy::unwrap_used)]
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;

@@ -1,5 +1,7 @@
 //! The training job: resume to the same bits, bad input, what is left on disk.
 
+#![allow(clippy::unwrap_used)]
+
 use sparsescope_core::activations::{Position, Provenance, Source};
 use sparsescope_core::evaluation::LossRecovered;
 use sparsescope_core::jobs::{JobContext, JobEvent, spawn};
@@ -12,11 +14,14 @@ use std::time::{Duration, Instant};
 
 const WIDTH: usize = 16;
 
+/// From row, column and number to the number that is given out.
+type Spoil = fn(u64, usize, f32) -> f32;
+
 /// Rows that are a function of their number: sparse sums of fixed directions.
 struct Rows {
     at: u64,
     /// Changes a number of a row.
-    spoil: fn(u64, usize, f32) -> f32,
+    spoil: Spoil,
     pause: Duration,
 }
 
@@ -280,7 +285,7 @@ fn a_nan_is_named_and_the_checkpoint_kept() {
 
 #[test]
 fn strange_activations_are_survived() {
-    let cases: [(&str, fn(u64, usize, f32) -> f32); 5] = [
+    let cases: [(&str, Spoil); 5] = [
         ("constant", |_, _, _| 3.0),
         ("identical rows", |_, c, _| c as f32 - 4.0),
         ("zero", |_, _, _| 0.0),

@@ -7,7 +7,13 @@ use crate::sae::{Latents, Matrix};
 use rayon::prelude::*;
 
 /// Latents that are worked on together.
-const LATENTS: usize = 64;
+const LATENTS: usize = 128;
+
+/// Numbers of a band of rows: a block's gradients and a band of both inputs stay in cache.
+const BAND: usize = 1 << 15;
+
+/// Entries a latent from which bands pay.
+const MANY: usize = 64;
 
 /// The entries of some [`Latents`] sorted by latent (compressed sparse columns), so that each
 /// latent's gradient is one sum, made by one thread in the order of the rows.
@@ -36,20 +42,18 @@ impl Columns {
         self.row.resize(entries, 0);
         self.value.resize(entries, 0.0);
         self.slope.resize(entries, 0.0);
+        let mut slopes = slope.iter();
         for r in 0..latents.rows() {
-            for at in latents.row_start[r]..latents.row_start[r + 1] {
-                let place = &mut self.start[latents.index[at] as usize + 1];
+            let (index, value) = latents.row(r);
+            // The shortest ends the zip before a slope is taken.
+            for ((i, f), slope) in index.iter().zip(value).zip(&mut slopes) {
+                let place = &mut self.start[*i as usize + 1];
                 self.row[*place] = r as u32;
-                self.value[*place] = latents.value[at];
-                self.slope[*place] = slope[at];
+                self.value[*place] = *f;
+                self.slope[*place] = *slope;
                 *place += 1;
             }
         }
-    }
-
-    /// Number of rows in which latent `i` is active.
-    pub fn count(&self, i: usize) -> usize {
-        self.start[i + 1] - self.start[i]
     }
 }
 
@@ -132,30 +136,58 @@ for_each_level! {
         b_enc: &mut [f32],
         touched: &mut [bool],
     ) {
-        let rows = encoder.chunks_mut(d).zip(decoder.chunks_mut(d)).enumerate();
-        for (i, (encoder, decoder)) in rows {
-            let span = columns.start[first + i]..columns.start[first + i + 1];
+        let twice = 2.0 * how.weight;
+        let starts = &columns.start[first..=first + b_enc.len()];
+        for (i, touched) in touched.iter_mut().enumerate() {
+            let span = starts[i]..starts[i + 1];
             if span.is_empty() {
                 continue;
             }
-            if !touched[i] {
-                touched[i] = true;
+            if !*touched {
+                *touched = true;
                 b_enc[i] = 0.0;
-                encoder.fill(0.0);
-                decoder.fill(0.0);
+                encoder[i * d..][..d].fill(0.0);
+                decoder[i * d..][..d].fill(0.0);
             }
-            let row = &columns.row[span.clone()];
-            let slope = &columns.slope[span.clone()];
-            let value = &columns.value[span];
-            let twice = 2.0 * how.weight;
-            b_enc[i] += slope.iter().sum::<f32>();
-            add_rows::<FUSED>(encoder, how.input, row.len(), |j| (row[j] as usize, slope[j]));
-            add_rows::<FUSED>(decoder, how.error, row.len(), |j| (row[j] as usize, twice * value[j]));
-            if let Some((directions, norms, penalty)) = how.shrink {
-                let pull = penalty * value.iter().sum::<f32>() / norms[first + i].max(f32::MIN_POSITIVE);
+            b_enc[i] += columns.slope[span].iter().sum::<f32>();
+        }
+        // Band after band of rows, or all at once; a latent's entries come in the same order.
+        let entries = starts[b_enc.len()] - starts[0];
+        let band = if entries > MANY * b_enc.len() { BAND.div_ceil(d) } else { usize::MAX };
+        let rows = how.error.len() / d;
+        let mut done = [0; LATENTS];
+        done[..b_enc.len()].copy_from_slice(&starts[..b_enc.len()]);
+        let mut end = 0usize;
+        while end < rows {
+            end = end.saturating_add(band);
+            for i in 0..b_enc.len() {
+                let rest = &columns.row[done[i]..starts[i + 1]];
+                let count = if end >= rows {
+                    rest.len()
+                } else {
+                    rest.iter().take_while(|r| (**r as usize) < end).count()
+                };
+                let row = &rest[..count];
+                let slope = &columns.slope[done[i]..][..count];
+                let value = &columns.value[done[i]..][..count];
+                done[i] += count;
+                let out = &mut encoder[i * d..][..d];
+                add_rows::<FUSED>(out, how.input, count, |j| (row[j] as usize, slope[j]));
+                let out = &mut decoder[i * d..][..d];
+                add_rows::<FUSED>(out, how.error, count, |j| (row[j] as usize, twice * value[j]));
+            }
+        }
+        if let Some((directions, norms, penalty)) = how.shrink {
+            for i in 0..b_enc.len() {
+                let value = &columns.value[starts[i]..starts[i + 1]];
+                if value.is_empty() {
+                    continue;
+                }
+                let norm = norms[first + i].max(f32::MIN_POSITIVE);
+                let pull = penalty * value.iter().sum::<f32>() / norm;
                 let direction = directions.row(first + i);
                 for c in 0..d {
-                    decoder[c] += pull * direction[c];
+                    decoder[i * d + c] += pull * direction[c];
                 }
             }
         }

@@ -9,6 +9,12 @@ use rayon::prelude::*;
 /// Rows that are worked on together; fixed, so that no result depends on the thread count.
 const ROWS: usize = 64;
 
+/// Numbers of a band of directions: what a block of rows reads again and again stays in cache.
+const BAND: usize = 1 << 16;
+
+/// Active latents a row from which bands pay.
+const MANY: usize = 256;
+
 /// Subtracts `offset` from every row of `rows`.
 pub fn subtract_from_rows(rows: &mut [f32], offset: &[f32]) {
     rows.par_chunks_mut(ROWS * offset.len()).for_each(|block| {
@@ -132,9 +138,7 @@ for_each_level! {
     ) {
         let d = partial.len() - 2;
         let (columns, sums) = partial.split_at_mut(d);
-        let mut at = 0;
         for (i, e) in error.chunks_mut(d).enumerate() {
-            let (index, value) = latents.row(first + i);
             let target = &how.target[(first + i) * d..][..d];
             match how.bias {
                 Some(bias) => for c in 0..d {
@@ -144,21 +148,56 @@ for_each_level! {
                     e[c] = -how.sign * target[c];
                 },
             }
-            add_rows::<FUSED>(e, decoder, index.len(), |j| (index[j] as usize, value[j]));
+        }
+        // Band after band of latents, or all at once; a row's entries come in the same order.
+        let rows = error.len() / d;
+        let starts = &latents.row_start[first..=first + rows];
+        let all = decoder.len() / d;
+        let many = starts[rows] - starts[0] > MANY * rows;
+        let band = if many { BAND.div_ceil(d) } else { all };
+        let mut done = [0; ROWS];
+        done[..rows].copy_from_slice(&starts[..rows]);
+        for end in (0..all).step_by(band).map(|from| from + band) {
+            for (i, e) in error.chunks_mut(d).enumerate() {
+                let from = done[i];
+                let count = entries_before(&latents.index[from..starts[i + 1]], end, all);
+                done[i] += count;
+                let (index, value) = (&latents.index[from..][..count], &latents.value[from..][..count]);
+                add_rows::<FUSED>(e, decoder, count, |j| (index[j] as usize, value[j]));
+            }
+        }
+        for e in error.chunks(d) {
             for c in 0..d {
                 columns[c] += f64::from(e[c]);
             }
             sums[0] += f64::from(dot::<FUSED>(e, e));
-            let twice = 2.0 * how.weight;
-            for (j, f) in index.iter().zip(value) {
-                let direction = &decoder[*j as usize * d..][..d];
-                let norm = how.norms.map_or(1.0, |norms| norms[*j as usize]);
-                sums[1] += f64::from(f * norm);
-                slope[at] = twice * dot::<FUSED>(direction, e) + how.penalty * norm;
-                at += 1;
+        }
+        let twice = 2.0 * how.weight;
+        done[..rows].copy_from_slice(&starts[..rows]);
+        for end in (0..all).step_by(band).map(|from| from + band) {
+            for (i, e) in error.chunks(d).enumerate() {
+                let from = done[i];
+                let count = entries_before(&latents.index[from..starts[i + 1]], end, all);
+                done[i] += count;
+                for at in from..from + count {
+                    let (j, f) = (latents.index[at] as usize, latents.value[at]);
+                    let direction = &decoder[j * d..][..d];
+                    let norm = how.norms.map_or(1.0, |norms| norms[j]);
+                    sums[1] += f64::from(f * norm);
+                    slope[at - starts[0]] = twice * dot::<FUSED>(direction, e) + how.penalty * norm;
+                }
             }
         }
     }
+}
+
+/// How many of the ascending `index` are below `end`.
+#[inline(always)]
+fn entries_before(index: &[u32], end: usize, all: usize) -> usize {
+    if end >= all {
+        return index.len();
+    }
+    index.iter().take_while(|j| (**j as usize) < end).count()
 }
 
 /// Σ‖x - mean x‖² over the rows of `batch` (width `d`), and 0 where that is not above what
