@@ -5,7 +5,7 @@ use crate::activations::Provenance;
 use serde::{Deserialize, Serialize};
 
 /// Where a dictionary comes from and how it was trained; goes with it everywhere.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// What to call it, if it was given a name.
     pub name: Option<String>,
@@ -20,4 +20,18 @@ pub struct About {
     /// The factor by which activations were scaled during training, already folded into the
     /// weights: the dictionary takes and gives raw activations.
     pub scale_folded: f64,
+}
+
+impl Default for About {
+    /// Of unknown origin, made for raw activations.
+    fn default() -> Self {
+        Self {
+            name: None,
+            trained_on: None,
+            config: None,
+            tokens: 0,
+            history: Vec::new(),
+            scale_folded: 1.0,
+        }
+    }
 }
