@@ -210,6 +210,8 @@ pub struct FeatureForm {
     pub density: Density,
     /// Whether the list must be scrolled to the chosen latent.
     pub reveal: bool,
+    /// Whether the list must be scrolled to its beginning.
+    pub to_top: bool,
 }
 
 /// What a list of latents was made from.

@@ -2,6 +2,7 @@
 
 mod headless;
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers, Theme, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -189,17 +190,21 @@ fn short_run(harness: &mut Harness<'_, Sparsescope>, tokens: u64) {
     harness.state_mut().forms_mut().train.k = 4;
 }
 
+/// The button of the inspector; the rail's item of the same name comes before it.
+fn press_train(harness: &Harness<'_, Sparsescope>) {
+    harness.get_all_by_role_and_label(Role::Button, "Train").last().unwrap().click();
+}
+
 #[test]
 fn an_sae_is_trained_and_read_with_clicks_alone() {
     let (dir, mut harness) = with_model();
     drop_on(&mut harness, &small_text(dir.path()));
     wait(&mut harness, "the rows", 60, |app| app.state().data.preview.is_some());
     short_run(&mut harness, 8192);
-    harness.get_by_label("Train").click();
+    harness.get_all_by_role_and_label(Role::Button, "Train").next().unwrap().click();
     harness.run_steps(3);
     assert_eq!(harness.state().state().screen, Screen::Train);
-    // The rail's item and the button of the inspector bear the same name.
-    harness.get_all_by_label("Train").last().unwrap().click();
+    press_train(&harness);
     harness.run_steps(3);
     wait(&mut harness, "the run", 120, |app| {
         let train = &app.state().train;
@@ -235,10 +240,10 @@ fn a_run_is_paused_stopped_and_gone_on_with_by_another_window() {
     let (dir, mut harness) = with_model();
     drop_on(&mut harness, &small_text(dir.path()));
     wait(&mut harness, "the rows", 60, |app| app.state().data.preview.is_some());
-    short_run(&mut harness, 60_000);
+    short_run(&mut harness, 61_440);
     harness.state().ask(Command::Go(Screen::Train));
     harness.run_steps(2);
-    harness.get_all_by_label("Train").last().unwrap().click();
+    press_train(&harness);
     let tokens = |app: &Sparsescope| {
         app.state().train.run.as_ref().and_then(|r| r.curves.last).map_or(0, |p| p.tokens)
     };
@@ -265,7 +270,7 @@ fn a_run_is_paused_stopped_and_gone_on_with_by_another_window() {
             || train.listed && train.runs.first().is_some_and(|r| r.status == RunStatus::Done)
     });
     assert_eq!(harness.state().state().train.failure, None);
-    assert_eq!(tokens(harness.state()), 60_000);
+    assert_eq!(tokens(harness.state()), 61_440);
     let x: Vec<f64> = harness
         .state()
         .state()

@@ -112,11 +112,15 @@ fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) 
             ui.spacing_mut().item_spacing.y = 0.0;
             heads(ui, form);
             let count = form.rows.len();
+            let place = chosen(cx, table);
             let mut area = ScrollArea::vertical().id_salt("latents").auto_shrink(false);
             let height = ui.available_height() - 30.0;
             area = area.max_height(height);
+            if std::mem::take(&mut form.to_top) {
+                area = area.vertical_scroll_offset(0.0);
+            }
             if std::mem::take(&mut form.reveal)
-                && let Some(at) = form.rows.iter().position(|&i| Some(i) == chosen(cx, table))
+                && let Some(at) = form.rows.iter().position(|&i| Some(i) == place)
             {
                 area = area.vertical_scroll_offset((at as f32 * ROW - height / 2.0).max(0.0));
             }
@@ -161,7 +165,8 @@ fn keys(ui: &Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) {
     if by == 0 || form.rows.is_empty() {
         return;
     }
-    let now = form.rows.iter().position(|&i| Some(i) == chosen(cx, table));
+    let place = chosen(cx, table);
+    let now = form.rows.iter().position(|&i| Some(i) == place);
     let next = now.map_or(0, |at| at.saturating_add_signed(by as isize)).min(form.rows.len() - 1);
     cx.send(Command::Latent(Some(table.latents[form.rows[next] as usize].index)));
     form.reveal = true;
@@ -255,7 +260,9 @@ fn refresh(form: &mut FeatureForm, table: &FeatureTable, version: u64) {
         form.density = density(table);
     }
     form.rows = rows(table, &key);
-    form.reveal = true;
+    // Another table shows its chosen latent; another order shows what it brings to the top.
+    form.reveal = form.key.as_ref().is_none_or(|k| k.version != version);
+    form.to_top = !form.reveal;
     form.key = Some(key);
 }
 

@@ -68,7 +68,7 @@ fn hero(ui: &mut Ui, cx: &Cx<'_>) {
                     if primary(ui, name, ready).clicked() {
                         cx.send(Command::Tour);
                     }
-                    let note = "about a minute: a built-in model, a dictionary, features with a \
+                    let note = "a built-in model, a dictionary, features with a \
                                 plain meaning";
                     ui.add(Label::new(weak(ui, note)).truncate());
                 });
@@ -121,7 +121,7 @@ fn steps(ui: &mut Ui, cx: &Cx<'_>) {
             step(
                 ui,
                 cx,
-                vec2(across, 214.0),
+                vec2(across, 190.0),
                 |ui| {
                     let p = palette(ui);
                     let (rect, _) = ui.allocate_exact_size(Vec2::splat(24.0), Sense::hover());
@@ -141,9 +141,11 @@ fn steps(ui: &mut Ui, cx: &Cx<'_>) {
 /// A card of a fixed size with a button at its foot.
 fn step(ui: &mut Ui, cx: &Cx<'_>, size: Vec2, add: impl FnOnce(&mut Ui), screen: Screen) {
     let p = palette(ui);
+    let down = egui::UiBuilder::new().layout(egui::Layout::top_down(egui::Align::Min));
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     ui.painter().rect(rect, 10.0, p.card, Stroke::new(1.0, p.line), egui::StrokeKind::Inside);
-    let mut inside = ui.new_child(egui::UiBuilder::new().max_rect(rect.shrink(16.0)));
+    let mut inside = ui.new_child(down.max_rect(rect.shrink(16.0)));
+    inside.spacing_mut().item_spacing.y = 6.0;
     add(&mut inside);
     let foot = egui::Rect::from_min_max(
         egui::pos2(rect.min.x + 16.0, rect.max.y - 46.0),

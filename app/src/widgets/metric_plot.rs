@@ -126,7 +126,7 @@ fn marks(input: GridInput, about: f64) -> Vec<GridMark> {
         return Vec::new();
     }
     let ten = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * ten).find(|s| *s >= rough);
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * ten).find(|s| *s >= rough);
     let step = step.unwrap_or(rough);
     let first = (from / step).ceil() as i64;
     // All of one rank: no mark is fainter than another.
@@ -136,11 +136,13 @@ fn marks(input: GridInput, about: f64) -> Vec<GridMark> {
         .collect()
 }
 
-/// A tick's label: a percentage loses its decimals.
+/// A tick's label: `0.500` is `0.5`, `40.0 k` is `40k`.
 fn short(write: fn(f64) -> String, value: f64) -> String {
     let text = write(value);
-    match text.strip_suffix(".0 %") {
-        Some(whole) => format!("{whole}%"),
-        None => text.replace(" %", "%"),
-    }
+    let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
+    let number = match number.contains('.') && !number.contains('e') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => number,
+    };
+    format!("{number}{unit}")
 }

@@ -39,6 +39,7 @@ pub fn notices(ctx: &Context, cx: &Cx<'_>, lift: f32) {
                                     let room = ui.available_width() - 34.0;
                                     ui.vertical(|ui| {
                                         ui.set_width(room);
+                                        ui.add_space(4.0);
                                         ui.add(Label::new(text).wrap());
                                     });
                                     icon_button(ui, Icon::Close, "Dismiss").clicked()

@@ -11,8 +11,8 @@ use sparsescope_core::llama::Site;
 
 const HEIGHT: f32 = 136.0;
 const STREAM: f32 = 96.0;
-const EMBED: f32 = 74.0;
-const END: f32 = 50.0;
+const EMBED: f32 = 68.0;
+const END: f32 = 46.0;
 
 /// Draws the sites of a model of so many blocks; returns the one that was clicked.
 pub fn site_diagram(ui: &mut Ui, layers: usize, chosen: Option<Site>) -> Option<Site> {
@@ -40,14 +40,14 @@ pub fn site_diagram(ui: &mut Ui, layers: usize, chosen: Option<Site>) -> Option<
         for layer in 0..layers {
             let left = rect.min.x + EMBED + block * layer as f32;
             for (i, s) in [Site::Attn(layer), Site::Mlp(layer)].into_iter().enumerate() {
-                let x = left + block * (0.155 + 0.295 * i as f32);
-                branch(ui.painter(), x, y, block * 0.13, rect.min.y + 40.0, p);
-                let wide = (block * 0.3 - 4.0).min(64.0);
+                let x = left + block * (0.16 + 0.3 * i as f32);
+                branch(ui.painter(), x, y, block * 0.112, rect.min.y + 40.0, p);
+                let wide = (block * 0.29).min(64.0);
                 let place = Rect::from_center_size(pos2(x, rect.min.y + 26.0), vec2(wide, 30.0));
                 site(ui, s, place);
             }
-            let at = pos2(left + block * 0.8, y);
-            let wide = (block * 0.4).min(66.0);
+            let at = pos2(left + block * 0.815, y);
+            let wide = (block * 0.36).min(66.0);
             site(ui, Site::Resid(layer), Rect::from_center_size(at, vec2(wide, 28.0)));
         }
     });
@@ -95,7 +95,7 @@ fn draw_site(ui: &Ui, site: Site, place: Rect, chosen: bool) -> Response {
     };
     let round = if matches!(site, Site::Resid(_) | Site::Embed) { 14.0 } else { 6.0 };
     ui.painter().rect(place, round, fill, Stroke::new(1.2, edge), StrokeKind::Inside);
-    let font = FontId::monospace(11.0);
+    let font = FontId::monospace(10.5);
     ui.painter().text(place.center(), Align2::CENTER_CENTER, name, font, ink);
     ring(ui, response)
 }
