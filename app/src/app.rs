@@ -260,8 +260,8 @@ impl eframe::App for Sparsescope {
         } else if let Some(opened) = self.opened.take() {
             opened.store(true, Ordering::Relaxed);
         }
-        for (job, kind, event) in self.jobs.drain() {
-            self.hear(job, kind, event);
+        for event in self.jobs.drain() {
+            self.hear(event);
         }
         // A fixture of a test stays as it is: only a started window follows its jobs.
         if self.started {

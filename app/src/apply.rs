@@ -5,10 +5,11 @@ use crate::commands::Command;
 use crate::drop::{self, Dropped};
 use crate::events::Event;
 use crate::jobs::Kind;
-use crate::state::{RunView, Screen};
+use crate::state::{RunView, Screen, TourState};
 use crate::work::train::{InUse, Request};
 use crate::work::{self, browse::Wanted};
 use egui::Context;
+use sparsescope_core::activations::{CaptureSpec, StoreDtype, StreamSpec, capture};
 use sparsescope_core::corpus::{CorpusSpec, RowSpec};
 use sparsescope_core::training::TrainConfig;
 use sparsescope_core::workspace::{SaeId, SaeRecord};
@@ -35,6 +36,7 @@ impl Sparsescope {
             Command::Choose(site) => self.state.model.site = Some(site),
             Command::AskNext(text) => self.ask_next(text),
             Command::Preview(corpus, rows) => self.preview(corpus, rows),
+            Command::Finding(latent) => self.read_finding(latent),
             Command::Latent(latent) => {
                 self.state.features.latent = latent;
                 self.forms.features.reveal = true;
@@ -281,8 +283,50 @@ impl Sparsescope {
 
 impl Sparsescope {
     fn capture(&mut self, corpus: CorpusSpec, rows: RowSpec, tokens: u64, to: PathBuf) {
-        let _ = (corpus, rows, tokens, to);
+        let (Some(used), Some(site)) = (self.in_use(), self.state.model.site) else { return };
+        let width = used.model.config().width;
+        let spec = CaptureSpec {
+            stream: StreamSpec::new(site, corpus, rows, width),
+            rows: Some(tokens),
+            dtype: StoreDtype::F32,
+            chunk: None,
+            out: to,
+        };
+        self.jobs.start(
+            Kind::Capture,
+            format!("Capture {site}"),
+            move |ctx| capture(ctx, &used.model, &spec),
+            |()| None,
+            |outcome| Some(Event::Captured(outcome)),
+        );
     }
 
-    fn tour(&mut self) {}
+    fn read_finding(&mut self, latent: u32) {
+        let open = self.state.features.sae.as_ref().map(|s| s.id);
+        if open.is_some() && open == self.state.tour.sae {
+            self.state.screen = Screen::Features;
+            self.state.features.latent = Some(latent);
+            self.forms.features.reveal = true;
+        } else if let Some(id) = self.state.tour.sae {
+            self.state.features.wanted = Some(latent);
+            self.open_sae(id);
+        }
+    }
+
+    fn tour(&mut self) {
+        if self.state.tour.running || self.state.train.job.is_some() {
+            return;
+        }
+        let Some(used) = self.in_use() else { return };
+        self.state.screen = Screen::Home;
+        self.state.tour = TourState { running: true, ..TourState::default() };
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Tour,
+            "The tour",
+            move |ctx| work::tour::run(ctx, &workspace, &used),
+            |news| Some(Event::Tour(news)),
+            |outcome| Some(Event::Toured(Box::new(outcome))),
+        );
+    }
 }

@@ -60,6 +60,8 @@ pub enum Command {
     OpenSae(SaeId),
     /// Collect the features of the open SAE again, over the corpus that is set.
     Collect(CorpusSpec, RowSpec),
+    /// Read a latent that the tour found.
+    Finding(u32),
     /// Choose a latent.
     Latent(Option<u32>),
     /// Hold a job, or let it go on.

@@ -1,10 +1,11 @@
 //! What comes back from jobs, in the window's own words.
 
 use crate::drop::Dropped;
-use crate::state::{Findings, ModelFacts, NextAnswer, Preview};
+use crate::state::{ModelFacts, NextAnswer, Preview};
+use crate::work::tour::{self, Toured};
 use crate::work::train::News;
 use sparsescope_core::Result;
-use sparsescope_core::evaluation::Evaluation;
+use sparsescope_core::activations::CaptureOutcome;
 use sparsescope_core::features::FeatureTable;
 use sparsescope_core::llama::Model;
 use sparsescope_core::training::TrainPoint;
@@ -23,7 +24,7 @@ pub enum Event {
     /// The first rows of a corpus.
     Preview(Result<Preview>),
     /// Activations are on disk.
-    Captured(Result<(PathBuf, u64)>),
+    Captured(Result<CaptureOutcome>),
     /// Something of a running training.
     Run(News),
     /// A run has ended.
@@ -34,10 +35,8 @@ pub enum Event {
     History(Result<(SaeRecord, Vec<TrainPoint>)>),
     /// An SAE and what is known of its latents; no table if nothing was collected.
     Features(Result<(SaeRecord, Option<Arc<FeatureTable>>)>),
-    /// The tour went on to another stage.
-    TourStage(String),
-    /// A point of the tour's training.
-    TourPoint(TrainPoint),
+    /// Something of the running tour.
+    Tour(tour::News),
     /// The tour has ended.
-    Toured(Result<(Findings, Arc<FeatureTable>, Option<Evaluation>)>),
+    Toured(Box<Result<Toured>>),
 }

@@ -2,8 +2,9 @@
 
 use crate::app::Sparsescope;
 use crate::events::Event;
-use crate::jobs::{JobId, Kind};
+use crate::jobs::Kind;
 use crate::state::{Curves, NoticeText};
+use crate::work::tour::{self, Toured};
 use crate::work::train::News;
 use sparsescope_core::llama::Site;
 use sparsescope_core::training::TrainEvent;
@@ -11,8 +12,7 @@ use sparsescope_core::workspace::SaeId;
 use sparsescope_core::{Error, Result};
 
 impl Sparsescope {
-    pub(crate) fn hear(&mut self, job: JobId, kind: Kind, event: Event) {
-        let _ = (job, kind);
+    pub(crate) fn hear(&mut self, event: Event) {
         match event {
             Event::Dropped(path, Ok(kind)) => self.opened(path, kind),
             Event::Dropped(_, Err(error)) => self.say(NoticeText::Failed(error)),
@@ -36,14 +36,43 @@ impl Sparsescope {
             Event::Run(news) => self.run_told(news),
             Event::Trained(outcome) => self.trained(outcome),
             Event::Captured(outcome) => match outcome {
-                Ok((to, rows)) => self.say(NoticeText::Good(format!(
-                    "{} activations are in {}",
-                    crate::format::grouped(rows),
-                    to.display()
+                Ok(done) => self.say(NoticeText::Good(format!(
+                    "{} activations ({}) are in {}",
+                    crate::format::grouped(done.rows),
+                    crate::format::bytes(done.bytes),
+                    done.out.display()
                 ))),
                 Err(error) => self.failed(error),
             },
-            _ => {}
+            Event::Tour(news) => self.tour_told(news),
+            Event::Toured(outcome) => self.toured(*outcome),
+        }
+    }
+
+    fn tour_told(&mut self, news: tour::News) {
+        let tour = &mut self.state.tour;
+        match news {
+            tour::News::Stage(stage) => tour.stages.push(stage.to_owned()),
+            tour::News::Point(point, total) => {
+                tour.tokens = total;
+                tour.curves.push(&point);
+            }
+        }
+    }
+
+    fn toured(&mut self, outcome: Result<Toured>) {
+        self.state.tour.running = false;
+        self.list_runs();
+        match outcome {
+            Ok(toured) => {
+                self.state.tour.sae = Some(toured.record.id);
+                self.state.tour.findings = Some(toured.findings);
+                let best = self.state.tour.findings.as_ref();
+                self.state.features.wanted = best.and_then(|f| f.features.first()).map(|f| f.latent);
+                self.features_opened(Ok((toured.record, Some(toured.table))));
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => self.state.tour.failure = Some(error),
         }
     }
 
@@ -169,7 +198,8 @@ impl Sparsescope {
         match outcome {
             Ok((sae, table)) => {
                 features.sae = Some(sae);
-                features.latent = table.as_ref().and_then(|t| strongest(t));
+                features.latent =
+                    features.wanted.take().or_else(|| table.as_ref().and_then(|t| strongest(t)));
                 features.table = table;
                 features.version += 1;
             }

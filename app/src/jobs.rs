@@ -5,7 +5,7 @@
 
 use crate::events::Event;
 use sparsescope_core::jobs::{JobContext, JobEvent, JobHandle, Snapshot, spawn};
-use sparsescope_core::{Error, Result};
+use sparsescope_core::Result;
 use std::sync::Arc;
 
 /// What a job is for; decides whether it is shown and what it replaces.
@@ -127,9 +127,6 @@ struct Running {
     work: Box<dyn Work>,
 }
 
-/// A job's failure, kept on screen until it is dismissed.
-pub type Failed = (JobId, Kind, String, Error);
-
 /// The jobs of this window.
 pub struct Jobs {
     last: u64,
@@ -169,14 +166,9 @@ impl Jobs {
 
     /// What came from every job since the last frame. A job that has ended is let go of: its
     /// thread has nothing left to do, so this does not wait.
-    pub fn drain(&mut self) -> Vec<(JobId, Kind, Event)> {
+    pub fn drain(&mut self) -> Vec<Event> {
         let mut out = Vec::new();
-        self.running.retain_mut(|job| {
-            let mut events = Vec::new();
-            let ended = job.work.drain(&mut events);
-            out.extend(events.into_iter().map(|e| (job.id, job.kind, e)));
-            !ended
-        });
+        self.running.retain_mut(|job| !job.work.drain(&mut out));
         out
     }
 

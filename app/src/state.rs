@@ -330,6 +330,8 @@ pub struct FeatureState {
     pub failure: Option<Error>,
     /// The chosen latent.
     pub latent: Option<u32>,
+    /// The latent to choose once the SAE that is being opened is there.
+    pub wanted: Option<u32>,
 }
 
 /// The tour.
@@ -345,6 +347,8 @@ pub struct TourState {
     pub tokens: u64,
     /// What it found.
     pub findings: Option<Findings>,
+    /// The dictionary it trained.
+    pub sae: Option<SaeId>,
     /// Why it broke off.
     pub failure: Option<Error>,
 }

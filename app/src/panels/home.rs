@@ -89,10 +89,11 @@ fn steps(ui: &mut Ui, cx: &Cx<'_>) {
             Screen::Model,
             "A model",
             match own {
+                _ if model.is_none() => "Drop a Llama folder anywhere on this window.".to_owned(),
                 true => format!("{name} is open. Drop another Llama to change it."),
-                false => format!(
-                    "The built-in world is loaded ({name}). Drop a Llama folder anywhere on this window to use your own."
-                ),
+                false => "The built-in world is open. Drop a Llama folder anywhere on this window \
+                          to use your own."
+                    .to_owned(),
             },
         ),
         (
@@ -267,8 +268,7 @@ fn feature(ui: &mut Ui, cx: &Cx<'_>, finding: &Finding) {
             });
         }
         if open.on_hover_text(format!("F1 {}", format::figure(finding.f1))).clicked() {
-            cx.send(Command::Latent(Some(finding.latent)));
-            cx.send(Command::Go(Screen::Features));
+            cx.send(Command::Finding(finding.latent));
         }
     });
 }

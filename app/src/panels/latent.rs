@@ -64,8 +64,8 @@ pub fn latent(ui: &mut Ui, cx: &Cx<'_>, table: &FeatureTable) {
 /// What the tour found this latent to stand for.
 fn meaning<'a>(cx: &'a Cx<'_>, latent: u32) -> Option<&'a str> {
     let findings = cx.state.tour.findings.as_ref()?;
-    // The tour's dictionary is the one shown only while no SAE of the workspace is.
-    if cx.state.features.sae.is_some() {
+    let open = cx.state.features.sae.as_ref().map(|s| s.id);
+    if open.is_none() || open != cx.state.tour.sae {
         return None;
     }
     findings.features.iter().find(|f| f.latent == latent).map(|f| f.meaning.as_str())

@@ -191,19 +191,19 @@ fn train(
     let inner = {
         let (outer, recorder) = (ctx.clone(), recorder.clone());
         ctx.hearing(move |event: TrainEvent| {
-            recorder.lock().unwrap_or_else(PoisonError::into_inner).hear(&event, &outer);
+            recorder.lock().unwrap_or_else(PoisonError::into_inner).hear(&event);
             outer.emit(News::Training(event));
         })
     };
     let evaluate: Option<training::Evaluate<'_>> =
         if probe.is_some() { Some(&mut measure) } else { None };
     let outcome = training::train(&inner, &mut source, evaluate, config, dir, resume);
-    recorder.lock().unwrap_or_else(PoisonError::into_inner).write(ctx);
+    recorder.lock().unwrap_or_else(PoisonError::into_inner).write();
     outcome
 }
 
 /// Writes a run's curves to the workspace, about once a second.
-struct Recorder {
+pub struct Recorder {
     db: Arc<Mutex<Workspace>>,
     id: SaeId,
     waiting: Vec<TrainPoint>,
@@ -211,26 +211,29 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(db: Arc<Mutex<Workspace>>, id: SaeId) -> Self {
+    /// Nothing is waiting yet.
+    pub fn new(db: Arc<Mutex<Workspace>>, id: SaeId) -> Self {
         Self { db, id, waiting: Vec::new(), written: Instant::now() }
     }
 
-    fn hear(&mut self, event: &TrainEvent, ctx: &JobContext<News>) {
+    /// Keeps a point, and writes those that wait if it is time.
+    pub fn hear(&mut self, event: &TrainEvent) {
         if let TrainEvent::Point(point) = event {
             self.waiting.push(*point);
         }
         let saved = matches!(event, TrainEvent::Saved { .. });
         if saved || self.written.elapsed() > Duration::from_secs(1) {
-            self.write(ctx);
+            self.write();
         }
     }
 
-    /// A curve that cannot be kept does not stop a training whose checkpoints can.
-    fn write(&mut self, ctx: &JobContext<News>) {
+    /// Writes what waits. A curve that cannot be kept does not stop a training whose checkpoints
+    /// can.
+    pub fn write(&mut self) {
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         match db.record_points(self.id, &self.waiting) {
             Ok(()) => self.waiting.clear(),
-            Err(error) => ctx.log(error.to_string()),
+            Err(error) => tracing::warn!("{error}"),
         }
         self.written = Instant::now();
     }
