@@ -11,6 +11,7 @@ use crate::work::{self, browse::Wanted};
 use egui::Context;
 use sparsescope_core::activations::{CaptureSpec, StoreDtype, StreamSpec, capture};
 use sparsescope_core::corpus::{CorpusSpec, RowSpec};
+use sparsescope_core::jobs::JobContext;
 use sparsescope_core::training::TrainConfig;
 use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
@@ -124,7 +125,22 @@ impl Sparsescope {
         );
     }
 
-    fn use_builtin(&mut self) {}
+    fn use_builtin(&mut self) {
+        self.state.model.loading = Some("the built-in world".to_owned());
+        self.state.model.failure = None;
+        let device = self.device.clone();
+        self.jobs.start(
+            Kind::Load,
+            "Open the built-in world",
+            move |_: &JobContext| {
+                let model = work::model::builtin(&device)?;
+                let facts = work::model::facts(&model, None)?;
+                Ok((model, facts))
+            },
+            |()| None,
+            |outcome| Some(Event::Model(outcome)),
+        );
+    }
 
     pub(crate) fn ask_next(&mut self, text: String) {
         let next = &mut self.state.model.next;
@@ -317,14 +333,14 @@ impl Sparsescope {
         if self.state.tour.running || self.state.train.job.is_some() {
             return;
         }
-        let Some(used) = self.in_use() else { return };
+        let device = self.device.clone();
         self.state.screen = Screen::Home;
         self.state.tour = TourState { running: true, ..TourState::default() };
         let workspace = self.state.workspace.clone();
         self.jobs.start(
             Kind::Tour,
             "The tour",
-            move |ctx| work::tour::run(ctx, &workspace, &used),
+            move |ctx| work::tour::run(ctx, &workspace, &device),
             |news| Some(Event::Tour(news)),
             |outcome| Some(Event::Toured(Box::new(outcome))),
         );

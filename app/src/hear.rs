@@ -68,7 +68,8 @@ impl Sparsescope {
                 self.state.tour.sae = Some(toured.record.id);
                 self.state.tour.findings = Some(toured.findings);
                 let best = self.state.tour.findings.as_ref();
-                self.state.features.wanted = best.and_then(|f| f.features.first()).map(|f| f.latent);
+                self.state.features.wanted =
+                    best.and_then(|f| f.features.first()).map(|f| f.latent);
                 self.features_opened(Ok((toured.record, Some(toured.table))));
             }
             Err(error) if error.is_cancelled() => {}

@@ -4,8 +4,8 @@
 //! window's own [`Event`]s as they are drained, once a frame.
 
 use crate::events::Event;
-use sparsescope_core::jobs::{JobContext, JobEvent, JobHandle, Snapshot, spawn};
 use sparsescope_core::Result;
+use sparsescope_core::jobs::{JobContext, JobEvent, JobHandle, Snapshot, spawn};
 use std::sync::Arc;
 
 /// What a job is for; decides whether it is shown and what it replaces.

@@ -133,6 +133,7 @@ pub fn curves(ui: &mut Ui, curves: &Curves, tokens: u64, height: f32) {
         definition,
         tokens,
         from_zero,
+        scale: if name == "Dead latents" { 0.1 } else { 1.0 },
         dots,
     };
     let metrics = [

@@ -25,6 +25,8 @@ pub struct Metric<'a> {
     pub tokens: f64,
     /// Whether 0 belongs to the picture.
     pub from_zero: bool,
+    /// What is high for it, where its points do not say.
+    pub scale: f64,
     /// Whether each point is a measurement of its own, to be seen as a dot.
     pub dots: bool,
 }
@@ -107,8 +109,9 @@ fn plot(ui: &mut Ui, metric: &Metric<'_>, height: f32) {
     if metric.from_zero {
         plot = plot.include_y(0.0);
     }
-    if metric.points.is_empty() {
-        plot = plot.include_y(1.0);
+    if metric.points.iter().all(|p| p.y == 0.0) {
+        // Nothing but zeros has no scale of its own.
+        plot = plot.include_y(metric.scale);
     }
     plot.show(ui, |plot| {
         plot.line(Line::new(metric.name, metric.points).color(metric.color).width(1.8));

@@ -6,4 +6,5 @@ pub mod data;
 pub mod features;
 pub mod model;
 pub mod runs;
+pub mod tour;
 pub mod train;

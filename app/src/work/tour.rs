@@ -1,15 +1,16 @@
 //! The tour, as a run of the workspace: what it trains can be read and opened again later.
 
-use super::train::{InUse, Recorder, Request};
+use super::model::builtin;
+use super::train::{Recorder, Request};
 use crate::format;
 use crate::state::{Figure, Finding, Findings};
+use sparsescope_core::Error;
 use sparsescope_core::Result;
 use sparsescope_core::demo::{TourEvent, TourReport, TourRequest, tour};
 use sparsescope_core::features::{FeatureFile, FeatureTable};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::training::{TrainEvent, TrainPoint};
 use sparsescope_core::workspace::{NewRun, SaeRecord, Workspace};
-use sparsescope_core::Error;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,16 +37,17 @@ pub struct Toured {
 const SHOWN: usize = 16;
 
 /// Runs the tour on the built-in model.
-pub fn run(ctx: &JobContext<News>, workspace: &Path, used: &InUse) -> Result<Toured> {
-    ctx.emit(News::Stage("Setting out"));
+pub fn run(ctx: &JobContext<News>, workspace: &Path, device: &str) -> Result<Toured> {
+    ctx.emit(News::Stage("Opening the built-in model"));
+    let model = builtin(device)?;
     let mut db = Workspace::open(workspace)?;
     let mut request = TourRequest::new(workspace);
-    let stream = request.stream(&used.model);
+    let stream = request.stream(&model);
     let kept = Request { model: None, corpus: stream.corpus.clone(), rows: stream.rows };
     let run = db.begin_run(&NewRun {
-        model: used.model.hash().to_owned(),
+        model: model.hash().to_owned(),
         site: request.site,
-        width: used.model.config().width,
+        width: model.config().width,
         corpus: stream.corpus.to_string(),
         config: request.train_config(),
         request: serde_json::to_value(&kept)
@@ -70,7 +72,7 @@ pub fn run(ctx: &JobContext<News>, workspace: &Path, used: &InUse) -> Result<Tou
             TourEvent::Collected { .. } => outer.emit(News::Stage("Comparing with the truth")),
         })
     };
-    let toured = tour(&inner, &used.model, &request);
+    let toured = tour(&inner, &model, &request);
     recorder.lock().unwrap_or_else(PoisonError::into_inner).write();
     let db = db.lock().unwrap_or_else(PoisonError::into_inner);
     db.finish_run(run, &toured)?;
