@@ -115,9 +115,20 @@ pub fn run(args: &EvalArgs, global: &Global) -> Result<Report> {
     Report::new(&json, text(&args.with.sae, &found))
 }
 
+/// The figures, under what they were measured on.
+fn text(path: &Path, e: &Evaluation) -> String {
+    let head = format!(
+        "{} on {} tokens of {}, seed {}\n\n",
+        path.display(),
+        count(e.tokens),
+        e.corpus,
+        e.seed
+    );
+    head + &figures(e).render(Style::of_stdout())
+}
+
 /// The figures with what each means.
-pub fn text(path: &Path, e: &Evaluation) -> String {
-    let style = Style::of_stdout();
+pub fn figures(e: &Evaluation) -> Table {
     let mut table = Table::new(&["measure", ">value", "meaning"]);
     let mut row = |name: &str, value: String, meaning: &str| table.row([name, &value, meaning]);
     row("L0", figure(e.l0), "mean number of active latents a token");
@@ -132,12 +143,5 @@ pub fn text(path: &Path, e: &Evaluation) -> String {
         row("loss, SAE", figure(loss.sae), "its site replaced by the reconstruction");
         row("loss, zero", figure(loss.zero), "its site replaced by zero");
     }
-    let head = format!(
-        "{} on {} tokens of {}, seed {}\n\n",
-        path.display(),
-        count(e.tokens),
-        e.corpus,
-        e.seed
-    );
-    head + &table.render(style)
+    table
 }

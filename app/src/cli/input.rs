@@ -101,6 +101,12 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 pub fn open_model<E>(ctx: &JobContext<E>, path: &Path, global: &Global) -> Result<Model> {
     ctx.progress().stage("Opening the model", "", 0, 0);
     let device = device::choose(&global.device)?;
+    if path.as_os_str() == BUILTIN {
+        return Err(Error::internal(
+            "The built-in model cannot be opened",
+            "it is not in this build",
+        ));
+    }
     let model = Model::open(path, &device)?;
     ctx.check()?;
     Ok(model)

@@ -1,7 +1,9 @@
 //! The program from a terminal: the same jobs as the window's, one file a subcommand.
 
 mod bench;
+mod capture;
 mod demo;
+mod demo_model;
 mod display;
 mod eval;
 mod features;
@@ -10,6 +12,7 @@ mod inspect;
 mod report;
 mod table;
 mod train;
+mod truth;
 mod watch;
 mod window;
 
@@ -71,7 +74,10 @@ impl Global {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
+    DemoModel(demo_model::DemoModelArgs),
     Inspect(inspect::InspectArgs),
+    Capture(Box<capture::CaptureArgs>),
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
     Features(features::FeaturesArgs),
@@ -98,7 +104,10 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command, global: &Global) -> Result<Report> {
     match command {
+        Command::Demo(args) => demo::run(args, global),
+        Command::DemoModel(args) => demo_model::run(args, global),
         Command::Inspect(args) => inspect::run(args, global),
+        Command::Capture(args) => capture::run(args, global),
         Command::Train(args) => train::run(args, global),
         Command::Eval(args) => eval::run(args, global),
         Command::Features(args) => features::run(args, global),

@@ -48,7 +48,7 @@ pub fn main(args: &WindowArgs, global: &Global) -> ExitCode {
     watch::say(&format!("{why}. On Debian or Ubuntu this installs what the window needs:"));
     watch::say(&format!("\n    {}\n", display::INSTALL));
     watch::say("Here is the tour in this terminal instead; sparsescope --help lists the rest.");
-    report::leave(demo::tour(global), global.json)
+    report::leave(demo::run(&demo::DemoArgs::default(), global), global.json)
 }
 
 /// How the window's time ended.

@@ -45,6 +45,7 @@ pub fn run(args: &InspectArgs, global: &Global) -> Result<Report> {
         match kind {
             Kind::Model => model::report(ctx, &path, text.as_deref(), &global),
             Kind::Sae => others::sae(&path),
+            Kind::Store => others::store(&path),
             Kind::Workspace => others::workspace(&path),
             Kind::Corpus => others::corpus(ctx, &path),
         }
@@ -56,6 +57,7 @@ pub fn run(args: &InspectArgs, global: &Global) -> Result<Report> {
 enum Kind {
     Model,
     Sae,
+    Store,
     Workspace,
     Corpus,
 }
@@ -70,11 +72,17 @@ impl Kind {
         let folder = if is_file { path.parent().unwrap_or(path) } else { path };
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let weights = name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
-        if is_file && !weights && !matches!(&*name, "config.json" | "tokenizer.json" | "sae.json") {
+        if is_file
+            && !weights
+            && !matches!(&*name, "config.json" | "tokenizer.json" | "sae.json" | "manifest.json")
+        {
             return Ok(Self::Corpus);
         }
         if Sae::is_at(folder) {
             return Ok(Self::Sae);
+        }
+        if folder.join("manifest.json").is_file() {
+            return Ok(Self::Store);
         }
         if folder.join(workspace::DATABASE).is_file() {
             return Ok(Self::Workspace);
@@ -94,6 +102,7 @@ impl Kind {
         match self {
             Self::Model => "a model",
             Self::Sae => "an SAE",
+            Self::Store => "stored activations",
             Self::Workspace => "a workspace",
             Self::Corpus => "a text",
         }

@@ -4,6 +4,7 @@ use super::facts;
 use crate::cli::report::Report;
 use crate::cli::table::{Style, Table, bytes, count, figure};
 use serde_json::json;
+use sparsescope_core::activations::{Source as _, StoreSource};
 use sparsescope_core::corpus::{CorpusSpec, sentences};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::sae::Sae;
@@ -54,6 +55,33 @@ fn k_of(sae: &Sae) -> String {
         sparsescope_core::sae::Architecture::TopK { k } => format!(", k {k}"),
         _ => String::new(),
     }
+}
+
+/// A store's folder, or a file in it.
+pub fn store(path: &Path) -> Result<Report> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let store = StoreSource::open(folder, 0)?;
+    let from = store.provenance();
+    let json = json!({
+        "kind": "activations",
+        "path": folder,
+        "rows": store.rows(),
+        "width": store.width(),
+        "outliers": store.outliers(),
+        "mean_square_norm": store.mean_square_norm(),
+        "provenance": from,
+    });
+    let text = facts(&[
+        ("activations", folder.display().to_string()),
+        ("rows", format!("{} of width {}", count(store.rows()), store.width())),
+        ("outliers", count(store.outliers())),
+        ("E‖x‖²", figure(store.mean_square_norm())),
+        ("site", from.site.to_string()),
+        ("model", from.model),
+        ("corpus", format!("{}, {}", from.corpus, from.rows)),
+        ("seed", from.seed.to_string()),
+    ]);
+    Report::new(&json, text)
 }
 
 /// A workspace's folder.

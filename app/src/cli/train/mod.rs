@@ -9,13 +9,13 @@ use super::{Global, watch};
 use clap::Args;
 use request::{Rows, TrainRequest};
 use serde_json::json;
-use sparsescope_core::activations::{LiveSource, StreamSpec};
+use sparsescope_core::activations::{LiveSource, Source as _, StoreSource, StreamSpec};
 use sparsescope_core::evaluation::LossProbe;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::{Model, Site, memory};
 use sparsescope_core::sae::Sae;
 use sparsescope_core::training::{self, Schedule, TrainEvent, TrainPoint};
-use sparsescope_core::{Error, Result};
+use sparsescope_core::{Error, Result, device};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
@@ -34,6 +34,9 @@ Examples:
 pub struct TrainArgs {
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Folder of stored activations to train on, instead of a model and a text
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "corpus", "split", "bos", "row_length", "site", "buffer", "leave_out_outliers"])]
+    pub activations: Option<PathBuf>,
     /// The site to train on [default: resid.L of the middle block]
     #[arg(long)]
     pub site: Option<Site>,
@@ -159,30 +162,35 @@ pub fn run(args: &TrainArgs, global: &Global) -> Result<Report> {
 
 fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Result<Sae> {
     let kept = if args.resume { TrainRequest::kept_in(&args.out)? } else { None };
-    let (request, model) = match kept {
-        Some(request) => {
-            let request = request.same_as_asked(args, global)?;
-            let Rows::Model { model, .. } = &request.rows;
-            let model = open_model(ctx, model, global)?;
-            (request, model)
-        }
-        None => {
-            let path = args.model.path()?;
-            let model = open_model(ctx, &path, global)?;
-            (TrainRequest::new(args, &path, &model, global)?, model)
-        }
+    let kept = kept.map(|request| request.same_as_asked(args, global)).transpose()?;
+    let store = match (&kept, &args.activations) {
+        (Some(TrainRequest { rows: Rows::Store { activations }, .. }), _) => Some(activations),
+        (None, Some(activations)) => Some(activations),
+        _ => None,
     };
-    let Rows::Model { stream, .. } = &request.rows;
-    let width = model.config().width;
-    request.config.validate(width)?;
-    let needed =
-        training::memory_needed(&request.config, width) + LiveSource::memory(&model, stream);
-    memory::check_fits("train", needed, model.device())?;
-    let mut source = LiveSource::new(model.clone(), stream.clone())?;
-    if !args.resume {
-        training::check_free(&args.out)?;
+    if let Some(path) = store {
+        let mut source =
+            StoreSource::open(path, kept.as_ref().map_or(global.seed(), |r| r.config.seed))?;
+        let request = kept.clone().map_or_else(|| TrainRequest::stored(args, path, global), Ok)?;
+        let needed = needed(&request, source.width())?;
+        memory::check_fits("train", needed, &device::choose("cpu")?)?;
+        begin(&request, args)?;
+        return training::train(ctx, &mut source, None, &request.config, &args.out, args.resume);
     }
-    request.keep_in(&args.out)?;
+    let path = match &kept {
+        Some(TrainRequest { rows: Rows::Model { model, .. }, .. }) => model.clone(),
+        _ => args.model.path()?,
+    };
+    let model = open_model(ctx, &path, global)?;
+    let request = kept.map_or_else(|| TrainRequest::live(args, &path, &model, global), Ok)?;
+    let Rows::Model { stream, .. } = &request.rows else {
+        return Err(Error::internal("The run cannot begin", "its rows come from nowhere"));
+    };
+    let needed = needed(&request, model.config().width)?;
+    let source = LiveSource::memory(&model, stream);
+    memory::check_fits("train", needed.saturating_add(source), model.device())?;
+    let mut source = LiveSource::new(model.clone(), stream.clone())?;
+    begin(&request, args)?;
     let probe = match request.config.evaluate_every {
         0 => None,
         _ => Some(probe(ctx, &model, stream)?),
@@ -194,6 +202,20 @@ fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Res
         training::train(ctx, &mut source, evaluate, &request.config, &args.out, args.resume)?;
     source.note().into_iter().for_each(|note| ctx.log(note));
     Ok(trained)
+}
+
+/// Bytes that the training needs beside its rows, if its settings make sense.
+fn needed(request: &TrainRequest, width: usize) -> Result<u64> {
+    request.config.validate(width)?;
+    Ok(training::memory_needed(&request.config, width))
+}
+
+/// Writes down what the run is begun with, in a folder that holds no other.
+fn begin(request: &TrainRequest, args: &TrainArgs) -> Result<()> {
+    if !args.resume {
+        training::check_free(&args.out)?;
+    }
+    request.keep_in(&args.out)
 }
 
 /// Measures loss recovered on a small sample while the training runs.
@@ -244,7 +266,8 @@ fn report(sae: &Sae, last: Option<&TrainPoint>, out: &Path, since: Instant) -> R
     Report::new(&json, table.render(style) + &style.dim(&tail))
 }
 
-fn remark(point: &TrainPoint) -> String {
+/// A point of the curves in a few words.
+pub fn remark(point: &TrainPoint) -> String {
     let recovered = point.loss_recovered.map(|r| format!(", loss recovered {}", percent(r)));
     format!(
         "loss {}, FVU {}, L0 {}, dead {}{}",

@@ -2,7 +2,7 @@
 
 use super::TrainArgs;
 use crate::cli::Global;
-use crate::cli::input::usual_rows;
+use crate::cli::input::{absolute, usual_rows};
 use serde::{Deserialize, Serialize};
 use sparsescope_core::activations::StreamSpec;
 use sparsescope_core::corpus::CorpusSpec;
@@ -35,6 +35,11 @@ pub enum Rows {
         model: PathBuf,
         /// What is read, and where.
         stream: StreamSpec,
+    },
+    /// A store on disk.
+    Store {
+        /// Its folder.
+        activations: PathBuf,
     },
 }
 
@@ -74,37 +79,52 @@ impl TrainRequest {
         write().doing(|| format!("Could not write {}", path.display()))
     }
 
-    /// A new request: what was asked for, and what is usual for the rest.
+    /// A new request on what `model` makes of a text: what was asked for, and what is usual for
+    /// the rest.
     ///
     /// # Errors
     /// What was asked for makes no sense for the model.
-    pub fn new(args: &TrainArgs, path: &Path, model: &Model, global: &Global) -> Result<Self> {
+    pub fn live(args: &TrainArgs, path: &Path, model: &Model, global: &Global) -> Result<Self> {
         let layers = model.config().layers;
         let site = args.site.unwrap_or(Site::Resid(layers.saturating_sub(1) / 2)).within(layers)?;
         let corpus = args.text.corpus()?.unwrap_or(CorpusSpec::Builtin(None));
         let stream = StreamSpec::new(site, corpus, usual_rows(model), model.config().width);
-        let architecture =
-            Architecture::named(args.arch.as_deref().unwrap_or("topk"), args.k.unwrap_or(16))?;
-        let config = TrainConfig::preset(architecture, args.latents.unwrap_or(1024));
-        let usual = Self { rows: Rows::Model { model: path.to_owned(), stream }, config };
-        usual.overlaid(args, global)
+        let rows = Rows::Model { model: path.to_owned(), stream };
+        Self { rows, config: usual_config(args)? }.overlaid(args, global)
+    }
+
+    /// A new request on a store.
+    ///
+    /// # Errors
+    /// There is no such folder, or what was asked for makes no sense.
+    pub fn stored(args: &TrainArgs, activations: &Path, global: &Global) -> Result<Self> {
+        let rows = Rows::Store { activations: absolute(activations)? };
+        Self { rows, config: usual_config(args)? }.overlaid(args, global)
     }
 
     /// This request with what was asked for put over it.
     ///
     /// # Errors
-    /// A name that is not known.
+    /// A name that is not known; a path where nothing is.
     fn overlaid(mut self, args: &TrainArgs, global: &Global) -> Result<Self> {
-        let Rows::Model { model, stream } = &mut self.rows;
-        if args.model.model.is_some() {
-            *model = args.model.path()?;
+        match &mut self.rows {
+            Rows::Model { model, stream } => {
+                if args.model.model.is_some() {
+                    *model = args.model.path()?;
+                }
+                stream.corpus = args.text.corpus()?.unwrap_or(stream.corpus.clone());
+                stream.rows = args.text.rows(stream.rows);
+                put(&mut stream.site, args.site);
+                put(&mut stream.buffer, args.buffer);
+                put(&mut stream.seed, global.seed);
+                stream.outliers.leave_out |= args.leave_out_outliers;
+            }
+            Rows::Store { activations } => {
+                if let Some(path) = &args.activations {
+                    *activations = absolute(path)?;
+                }
+            }
         }
-        stream.corpus = args.text.corpus()?.unwrap_or(stream.corpus.clone());
-        stream.rows = args.text.rows(stream.rows);
-        put(&mut stream.site, args.site);
-        put(&mut stream.buffer, args.buffer);
-        put(&mut stream.seed, global.seed);
-        stream.outliers.leave_out |= args.leave_out_outliers;
         let c = &mut self.config;
         let k = match c.architecture {
             Architecture::TopK { k } => args.k.unwrap_or(k),
@@ -146,6 +166,13 @@ impl TrainRequest {
             "Leave the settings out (--resume --out is enough), or begin anew in another folder",
         ))
     }
+}
+
+/// What is usual for the architecture and the number of latents that were asked for.
+fn usual_config(args: &TrainArgs) -> Result<TrainConfig> {
+    let name = args.arch.as_deref().unwrap_or("topk");
+    let architecture = Architecture::named(name, args.k.unwrap_or(16))?;
+    Ok(TrainConfig::preset(architecture, args.latents.unwrap_or(1024)))
 }
 
 fn put<T>(place: &mut T, asked: Option<T>) {
