@@ -3,6 +3,7 @@
 mod bpe;
 mod causal;
 mod check;
+mod embedded;
 mod muon;
 mod optimizer;
 mod probe;
@@ -14,6 +15,7 @@ mod truth_report;
 pub use bpe::{BOS, EOS, VOCABULARY, tokenizer_json};
 pub use causal::{Causal, CausalEdit};
 pub use check::{Knowledge, Score, agreement, check_model};
+pub use embedded::model;
 pub use tour::{ReadableFeature, TourEvent, TourReport, TourRequest, tour};
 pub use training::{ModelOutcome, ModelPoint, ModelRequest, train_model};
 pub use truth_report::{ClassReport, TruthReport, TruthRequest, VariableReport, truth_report};
