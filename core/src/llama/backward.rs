@@ -49,7 +49,7 @@ impl Model {
         let x = trace.last.as_ref().ok_or_else(|| {
             Error::internal("No gradient can be computed", "the pass stopped before the logits")
         })?;
-        let grad = sweep.from_logits(x, grad_logits)?;
+        let grad = sweep.past_logits(x, grad_logits)?;
         sweep.down(Some(grad), &[])?;
         Ok(sweep.out)
     }
@@ -100,7 +100,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// From the logits to the residual stream after the last block, `[rows, width]`.
-    fn from_logits(&mut self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    fn past_logits(&mut self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
         let c = self.model.config();
         let parts = self.model.parts();
         let (batch, positions) = (self.trace.tokens.batch(), self.trace.tokens.positions());

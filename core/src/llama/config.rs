@@ -123,13 +123,13 @@ impl Config {
                 return Err(wrong(format!("{name} is {n}, and must lie between 1 and {most}")));
             }
         }
-        if self.heads % self.kv_heads != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) {
             return Err(wrong(format!(
                 "{} attention heads cannot share {} key-value heads evenly",
                 self.heads, self.kv_heads
             )));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return Err(wrong(format!(
                 "head_dim is {}, and rotary embeddings need an even number",
                 self.head_dim

@@ -2,7 +2,7 @@
 
 use super::{Cache, Change, Logits, Model, Plan, Site, Tokens};
 use crate::error::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use candle_transformers::generation::LogitsProcessor;
 pub use candle_transformers::generation::Sampling;
 
@@ -66,15 +66,19 @@ impl Model {
 fn choose(processor: &mut LogitsProcessor, logits: Option<Tensor>) -> Result<u32> {
     let logits = logits.ok_or_else(|| Error::internal("No token was chosen", "no logits"))?;
     let row = logits.get(0)?;
-    // A not-a-number among the logits would be chosen, or divide the probabilities among nothing.
-    processor.sample(&row).map_err(|e| {
+    let wrong = |why: String| {
         Error::new(
             crate::ErrorKind::Numeric,
             "The next token cannot be chosen",
-            e.to_string(),
+            why,
             "Choose a higher temperature, or weaken the edits",
         )
-    })
+    };
+    // The greedy choice would pass over a not-a-number in silence.
+    if !row.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?.is_finite() {
+        return Err(wrong("a logit is infinite or not a number".to_owned()));
+    }
+    processor.sample(&row).map_err(|e| wrong(e.to_string()))
 }
 
 fn check_sampling(sampling: &Sampling) -> Result<()> {
