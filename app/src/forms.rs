@@ -29,7 +29,7 @@ pub struct HomeForm {
 }
 
 /// Model.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ModelForm {
     /// The path to open.
     pub path: String,
@@ -37,12 +37,6 @@ pub struct ModelForm {
     pub text: String,
     /// When it was last changed, by the window's clock, if nothing was asked since.
     pub changed: Option<f64>,
-}
-
-impl Default for ModelForm {
-    fn default() -> Self {
-        Self { path: String::new(), text: String::new(), changed: None }
-    }
 }
 
 /// Data.

@@ -169,8 +169,7 @@ pub fn install(ctx: &Context) {
 }
 
 fn style(p: &Palette, dark: bool) -> Style {
-    let mut style = Style::default();
-    style.text_styles = [
+    let text_styles = [
         (TextStyle::Heading, FontId::new(size::TITLE, strong_family())),
         (TextStyle::Body, FontId::proportional(size::BODY)),
         (TextStyle::Button, FontId::proportional(size::BODY)),
@@ -178,6 +177,7 @@ fn style(p: &Palette, dark: bool) -> Style {
         (TextStyle::Monospace, FontId::monospace(13.0)),
     ]
     .into();
+    let mut style = Style { text_styles, visuals: visuals(p, dark), ..Style::default() };
     let s = &mut style.spacing;
     s.item_spacing = vec2(8.0, 6.0);
     s.button_padding = vec2(12.0, 6.0);
@@ -188,7 +188,6 @@ fn style(p: &Palette, dark: bool) -> Style {
     s.tooltip_width = 340.0;
     s.scroll = egui::style::ScrollStyle::thin();
     style.interaction.tooltip_delay = 0.25;
-    style.visuals = visuals(p, dark);
     style
 }
 

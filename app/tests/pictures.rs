@@ -1,4 +1,5 @@
 //! A picture of every screen, dark and light. `UPDATE_SNAPSHOTS=1 cargo test` writes them anew.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must end")]
 
 mod headless;
 

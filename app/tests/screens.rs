@@ -1,4 +1,5 @@
 //! Each screen driven as a person drives it: drop, click, type, wait for the job.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must end")]
 
 mod headless;
 

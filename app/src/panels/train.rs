@@ -110,10 +110,8 @@ fn title(ui: &mut Ui, cx: &Cx<'_>, run: &RunView, job: Option<&JobView>) {
                     cx.send(Command::PauseJob(job.id, !job.paused));
                 }
             }
-            (None, Some(id)) => {
-                if button(ui, "Show features").clicked() {
-                    cx.send(Command::OpenSae(id));
-                }
+            (None, Some(id)) if button(ui, "Show features").clicked() => {
+                cx.send(Command::OpenSae(id))
             }
             _ => {}
         });
