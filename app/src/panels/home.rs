@@ -91,9 +91,10 @@ fn steps(ui: &mut Ui, cx: &Cx<'_>) {
             match own {
                 _ if model.is_none() => "Drop a Llama folder anywhere on this window.".to_owned(),
                 true => format!("{name} is open. Drop another Llama to change it."),
-                false => "The built-in world is open. Drop a Llama folder anywhere on this window \
-                          to use your own."
-                    .to_owned(),
+                false => format!(
+                    "The built-in world is loaded ({name}). Drop a Llama folder anywhere on this \
+                     window to use your own."
+                ),
             },
         ),
         (

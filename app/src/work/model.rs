@@ -4,7 +4,7 @@ use crate::state::{ModelFacts, NextAnswer, NextToken};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::{Model, Rope};
 use sparsescope_core::workspace::Workspace;
-use sparsescope_core::{Error, Result, device};
+use sparsescope_core::{Error, Result, demo, device};
 use std::path::{Path, PathBuf};
 
 /// Opens the model at `path` and remembers it in the workspace.
@@ -107,6 +107,5 @@ pub fn open_again(path: Option<&Path>, device_name: &str, hash: &str) -> Result<
 
 /// The built-in model.
 pub fn builtin(device_name: &str) -> Result<Model> {
-    let _ = device::choose(device_name)?;
-    Err(Error::internal("The built-in model is missing", "this build has none"))
+    demo::model(&device::choose(device_name)?)
 }
