@@ -64,7 +64,7 @@ pub fn run(args: &CaptureArgs, global: &Global) -> Result<Report> {
         rows => format!(" ({} were there already)", count(rows)),
     };
     let text = format!(
-        "{} rows{before} in {} files, {}, in {}; {} of outlier norm.\n{notes}\
+        "{} rows{before} in {} file(s), {}, in {}; {} of outlier norm.\n{notes}\
          Next: sparsescope train --activations {} --out my-sae\n",
         count(done.rows),
         done.chunks,

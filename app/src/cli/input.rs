@@ -5,7 +5,7 @@ use clap::Args;
 use sparsescope_core::corpus::{Bos, CorpusSpec, RowSpec, Split};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::Model;
-use sparsescope_core::{Error, IoContext as _, Result, device};
+use sparsescope_core::{Error, IoContext as _, Result, demo, device};
 use std::path::{Path, PathBuf};
 
 /// The name of what is inside the binary.
@@ -101,13 +101,11 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 pub fn open_model<E>(ctx: &JobContext<E>, path: &Path, global: &Global) -> Result<Model> {
     ctx.progress().stage("Opening the model", "", 0, 0);
     let device = device::choose(&global.device)?;
-    if path.as_os_str() == BUILTIN {
-        return Err(Error::internal(
-            "The built-in model cannot be opened",
-            "it is not in this build",
-        ));
-    }
-    let model = Model::open(path, &device)?;
+    let model = if path.as_os_str() == BUILTIN {
+        demo::model(&device)?
+    } else {
+        Model::open(path, &device)?
+    };
     ctx.check()?;
     Ok(model)
 }
