@@ -3,29 +3,37 @@
 
 mod common;
 
-use common::{object, program};
+use common::program;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 #[test]
 fn without_a_display_the_first_command_runs_the_tour() {
-    if !common::has_builtin() {
-        return;
+    let mut child =
+        program(&["--threads", "2"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // The tour takes minutes; that it trains is enough to be seen here.
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        said += &line;
+        said.push('\n');
+        if line.starts_with("Training") {
+            break;
+        }
     }
-    let output = program(&["--json", "--threads", "2"]).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
     assert!(said.contains("no display"), "{said}");
     assert!(said.contains("apt-get install -y libegl1 libgl1-mesa-dri libx11-xcb1"), "{said}");
     assert!(said.contains("libwayland-egl1"), "{said}");
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    let found = object(&String::from_utf8(output.stdout).unwrap());
-    assert!(found["truth"]["variables"].as_array().unwrap().len() >= 5, "{found}");
+    assert!(said.contains("\nTraining"), "{said}");
 }
 
 #[test]
-fn a_display_that_does_not_answer_is_no_panic() {
-    let output =
-        program(&["--json", "--device", "abacus"]).env("DISPLAY", ":4321").output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let script = program(&["--script", "dance"]).env("DISPLAY", ":4321").output().unwrap();
-    assert_eq!(script.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&script.stderr).contains("dance"));
+fn bad_arguments_of_the_window_are_told_before_any_display_is_sought() {
+    for args in [["--script", "dance"], ["--device", "abacus"]] {
+        let output = program(&args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(args[1]));
+    }
 }

@@ -84,12 +84,3 @@ pub fn real(name: &str) -> Option<PathBuf> {
     }
     there
 }
-
-/// Whether the program has its built-in model; says so where it does not.
-pub fn has_builtin() -> bool {
-    let ran = sparsescope(&["inspect", "builtin"]);
-    if ran.code != 0 {
-        println!("skipped: no built-in model: {}", ran.err.trim());
-    }
-    ran.code == 0
-}
