@@ -1,4 +1,6 @@
 //! The built program, from outside: exit codes, one JSON object on stdout, sentences on stderr.
+// The helpers of a test fail it as the test itself does.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
