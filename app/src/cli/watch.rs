@@ -81,7 +81,7 @@ fn listen_for_ctrl_c() {
         let heard = ctrlc::set_handler(|| {
             let again = {
                 let mut stopped = STOPPED.lock().unwrap_or_else(PoisonError::into_inner);
-                std::mem::replace(&mut *stopped, Some(Instant::now())).is_some()
+                stopped.replace(Instant::now()).is_some()
             };
             if again {
                 std::process::exit(130);
