@@ -1,5 +1,7 @@
 //! Streaming, storing, evaluating and collecting on a real model and real text.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 use sparsescope_core::activations::{
     CaptureSpec, LiveSource, Position, Source, StoreDtype, StoreSource, StreamSpec, capture,
 };

@@ -204,7 +204,8 @@ fn what_is_not_whole_is_refused() {
     spec.rows = Some(100);
     run(&spec).unwrap();
     let whole = files(&spec.out);
-    let why = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| -> Error {
+    type Files = BTreeMap<String, Vec<u8>>;
+    let why = |change: &dyn Fn(&mut Files)| -> Error {
         let mut changed = whole.clone();
         change(&mut changed);
         let out = dir.path().join("damaged");

@@ -80,9 +80,9 @@ fn an_ablated_latent_leaves_what_the_hand_computes_and_the_error_term_stays() {
     let error = |x: &[f32], dense: &[f32]| -> Vec<f32> {
         let mut out = Vec::new();
         for (x, f) in x.chunks(16).zip(dense.chunks(24)) {
-            for j in 0..16 {
+            for (j, x) in x.iter().enumerate() {
                 let decoded: f32 = (0..24).map(|i| f[i] * sae.direction(i)[j]).sum();
-                out.push(x[j] - decoded - sae.b_dec[j]);
+                out.push(x - decoded - sae.b_dec[j]);
             }
         }
         out
@@ -99,7 +99,7 @@ fn set_add_and_scale_act_on_their_positions_only_and_in_turn() {
     let edits = [
         format!("resid.0/{latent} set 2 @ 1..3"),
         format!("resid.0/{latent} scale 3 @ 2,4"),
-        format!("resid.0/7 add -0.5 @ 4.."),
+        "resid.0/7 add -0.5 @ 4..".to_owned(),
     ];
     let edits: Vec<&str> = edits.iter().map(String::as_str).collect();
     let (got, _) = edited(&model, &sae, &edits);

@@ -226,7 +226,9 @@ impl Run<'_, '_> {
                 self.history.keep(point);
             }
         }
-        if since >= BETWEEN_POINTS || last || point.loss_recovered.is_some() {
+        // A curve begins where the run does, however fast the machine is.
+        let first = step == 1;
+        if first || last || since >= BETWEEN_POINTS || point.loss_recovered.is_some() {
             self.ctx.emit(TrainEvent::Point(point));
             self.last_point = Instant::now();
             self.tokens_at_last_point = tokens;
