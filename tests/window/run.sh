@@ -21,7 +21,7 @@ if [ -d "${SPARSESCOPE_REAL:-/nowhere}/models/stories260K" ]; then
 else
   echo "SPARSESCOPE_REAL names no folder with models/stories260K: the built-in model stands in"
 fi
-script="$open; go model; sleep 0.3; shot $pictures/model.png; go train; train 20000; wait; shot $pictures/trained.png; good; exit"
+script="$open; go model; sleep 0.3; shot $pictures/model.png; go train; train 100000; wait; shot $pictures/trained.png; good; exit"
 
 # Mesa's software rasteriser; no Wayland of the machine's own may come in between.
 status=0

@@ -125,9 +125,9 @@ fn findings(report: &TourReport) -> Findings {
     }
     for edit in &report.truth.causal.edits {
         figures.push(Figure {
-            name: format!("Flipped: {}", edit.edit),
+            name: format!("Verbs flipped · genders kept: {}", edit.edit),
             value: format!(
-                "{} (gender kept {})",
+                "{} · {}",
                 format::percent(edit.flip_share()),
                 format::percent(edit.kept_share())
             ),

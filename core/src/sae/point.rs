@@ -19,7 +19,7 @@ pub struct TrainPoint {
     pub dead: f64,
     /// Learning rate of this step.
     pub lr: f64,
-    /// Tokens a second since the last point.
+    /// Tokens a second over the last few seconds.
     pub rate: f64,
     /// Loss recovered at the last evaluation, if there was one at this point.
     pub loss_recovered: Option<f64>,

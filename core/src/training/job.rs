@@ -21,6 +21,10 @@ const ESTIMATE_BATCHES: u64 = 4;
 /// Least time between two points of the live curves.
 const BETWEEN_POINTS: Duration = Duration::from_millis(100);
 
+/// Long enough that the rate is that of model and trainer together: rows come from the model in
+/// blocks, between which the trainer alone would seem fast.
+const RATE_OVER: Duration = Duration::from_secs(4);
+
 /// Evaluates a dictionary during training.
 pub type Evaluate<'a> = &'a mut dyn FnMut(&Sae) -> Result<LossRecovered>;
 
@@ -80,10 +84,10 @@ pub fn train(
         history: History::new(history),
         trainer,
         last_point: now,
-        tokens_at_last_point: 0,
+        pace: VecDeque::new(),
         recovered: None,
     };
-    run.tokens_at_last_point = run.trainer.counters().tokens;
+    run.pace.push_back((now, run.trainer.counters().tokens));
     match run.steps(source, &mut waiting, config) {
         Ok(()) => run.finish(),
         Err(error) => Err(run.break_off(error)),
@@ -159,7 +163,8 @@ struct Run<'a, 'e> {
     history: History,
     trainer: Trainer,
     last_point: Instant,
-    tokens_at_last_point: u64,
+    /// When so many tokens were done, at the points of the last [`RATE_OVER`].
+    pace: VecDeque<(Instant, u64)>,
     recovered: Option<f64>,
 }
 
@@ -214,7 +219,7 @@ impl Run<'_, '_> {
             l0: report.l0,
             dead: report.dead,
             lr: report.lr,
-            rate: (tokens - self.tokens_at_last_point) as f64 / since.as_secs_f64().max(1e-9),
+            rate: self.rate(tokens),
             loss_recovered: None,
         };
         self.history.push(point);
@@ -231,9 +236,18 @@ impl Run<'_, '_> {
         if first || last || since >= BETWEEN_POINTS || point.loss_recovered.is_some() {
             self.ctx.emit(TrainEvent::Point(point));
             self.last_point = Instant::now();
-            self.tokens_at_last_point = tokens;
+            self.pace.push_back((self.last_point, tokens));
+            while self.pace.len() > 1 && self.pace[0].0.elapsed() > RATE_OVER {
+                self.pace.pop_front();
+            }
         }
         Ok(())
+    }
+
+    /// Tokens a second over the last [`RATE_OVER`].
+    fn rate(&self, tokens: u64) -> f64 {
+        let (since, before) = self.pace.front().copied().unwrap_or((self.last_point, tokens));
+        (tokens - before) as f64 / since.elapsed().as_secs_f64().max(1e-9)
     }
 
     fn save(&self) -> Result<()> {
