@@ -203,12 +203,13 @@ fn solve(mut a: Vec<Vec<f64>>, mut y: Vec<f64>) -> Vec<f64> {
         if a[i][i].abs() < 1e-300 {
             continue;
         }
-        for below in i + 1..n {
-            let factor = a[below][i] / a[i][i];
-            for j in i..n {
-                a[below][j] -= factor * a[i][j];
+        let (above, below) = a.split_at_mut(i + 1);
+        for (k, row) in below.iter_mut().enumerate() {
+            let factor = row[i] / above[i][i];
+            for (x, pivot) in row[i..].iter_mut().zip(&above[i][i..]) {
+                *x -= factor * pivot;
             }
-            y[below] -= factor * y[i];
+            y[i + 1 + k] -= factor * y[i];
         }
     }
     let mut x = vec![0.0; n];

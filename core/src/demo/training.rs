@@ -133,7 +133,7 @@ pub struct ModelOutcome {
 pub fn train_model(ctx: &JobContext<ModelPoint>, request: &ModelRequest) -> Result<ModelOutcome> {
     let started = Instant::now();
     let config = request.config().checked()?;
-    if request.batch == 0 || request.positions < 2 || !(request.lr > 0.0) {
+    if request.batch == 0 || request.positions < 2 || !request.lr.is_finite() || request.lr <= 0.0 {
         return Err(Error::setting(
             "The model cannot be trained",
             "batch, positions or learning rate is 0",

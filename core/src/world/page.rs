@@ -92,7 +92,7 @@ impl<'a> Page<'a> {
 
     /// One of a list of words.
     pub(super) fn one_word(&mut self, list: &'static [&'static str]) -> &'static str {
-        *self.one_of::<&str>(list)
+        self.one_of::<&str>(list)
     }
 
     /// Writes words, with a space before them and a capital at the start of a sentence.
