@@ -12,11 +12,14 @@ use crate::sae::{Architecture, Sae};
 use crate::training::{TrainConfig, TrainEvent, train};
 use crate::world::Variable;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// Tokens on which loss recovered is measured while training.
 const PROBED: u64 = 4096;
+/// Least F1, on documents it was not chosen on, of a latent that is said to mean something.
+const READABLE: f64 = 0.5;
 /// Contexts shown of each feature.
 const SHOWN: usize = 3;
 
@@ -210,11 +213,12 @@ pub fn tour(
     })
 }
 
-/// For each value of each variable the latent that tells it best, clearest first.
+/// For each value of each variable the latent that tells it best, clearest first: only those with
+/// an F1 of [`READABLE`], and each latent once.
 fn readable(truth: &TruthReport, table: &FeatureTable) -> Result<Vec<ReadableFeature>> {
     let mut out = Vec::new();
     for report in &truth.variables {
-        for class in &report.classes {
+        for class in report.classes.iter().filter(|c| c.best_latent_f1 >= READABLE) {
             let summary = table.latents.get(class.best_latent as usize).ok_or_else(|| {
                 Error::internal(
                     "The features cannot be read",
@@ -233,5 +237,8 @@ fn readable(truth: &TruthReport, table: &FeatureTable) -> Result<Vec<ReadableFea
         }
     }
     out.sort_by(|a, b| b.f1.total_cmp(&a.f1));
+    // A latent means what it tells best.
+    let mut seen = HashSet::new();
+    out.retain(|f| seen.insert(f.latent));
     Ok(out)
 }
