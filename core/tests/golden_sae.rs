@@ -139,7 +139,7 @@ impl Case {
             _ => Some(1.0),
         };
         config.normalize = false;
-        config.compatibility = Compatibility { warmup_from_zero: true };
+        config.compatibility = Compatibility { warmup_from_zero: true, ..Compatibility::default() };
         config
     }
 

@@ -84,7 +84,7 @@ impl Problem {
         let f = w.activations(x);
         match self.config.architecture {
             Architecture::TopK { k } => keep(&f, k, |_| true),
-            Architecture::Standard { .. } => f,
+            _ => f,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod about;
 pub mod architectures;
+mod compatibility;
 mod config;
 mod cpu;
 mod dictionary;
@@ -16,7 +17,8 @@ mod point;
 pub(crate) mod tensors;
 
 pub use about::About;
-pub use config::{Architecture, L1Penalty};
+pub use compatibility::Compatibility;
+pub use config::{Architecture, L0Loss, L1Penalty, PNorm, Wiring};
 pub use dictionary::Sae;
 pub use latents::Latents;
 pub use matrix::Matrix;

@@ -1,8 +1,11 @@
 //! Every setting of a training run.
 
 use crate::error::{Error, Result};
-use crate::sae::{Architecture, TrainPoint};
+use crate::sae::{Architecture, L0Loss, TrainPoint, Wiring};
+
 use serde::{Deserialize, Serialize};
+
+pub use crate::sae::Compatibility;
 
 /// Every setting of a training run; with the data and the seed it determines the weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,16 +44,30 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Tokens between evaluations of loss recovered; 0 for none.
     pub evaluate_every: u64,
+    /// What the encoder sees, and what is reconstructed.
+    #[serde(default)]
+    pub wiring: Wiring,
+    /// How the threshold of BatchTopK is averaged.
+    #[serde(default)]
+    pub threshold: ThresholdMean,
     /// Peculiarities of other libraries to be reproduced; all off unless asked for.
     #[serde(default)]
     pub compatibility: Compatibility,
 }
 
-/// Peculiarities of other libraries that their exact numbers need; none is an improvement.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compatibility {
-    /// dictionary_learning counts warm-up steps from 0: its first update has learning rate 0.
-    pub warmup_from_zero: bool,
+/// The running mean of each batch's least activation, which decides at inference.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdMean {
+    /// What is kept of the old value at each step.
+    pub keep: f64,
+    /// Steps before the first value is taken.
+    pub after: u64,
+}
+
+impl Default for ThresholdMean {
+    fn default() -> Self {
+        Self { keep: 0.99, after: 0 }
+    }
 }
 
 /// How the learning rate moves after the warm-up.
@@ -93,9 +110,14 @@ impl TrainConfig {
         // Four digits: a short number is read back from a file to the last bit.
         let topk_lr = 2e-4 / (latents as f64 / 16384.0).sqrt();
         let topk_lr = format!("{topk_lr:.3e}").parse().unwrap_or(topk_lr);
-        let (lr, l1) = match architecture {
-            Architecture::TopK { .. } => (topk_lr, 0.0),
-            Architecture::Standard { .. } => (1e-3, 0.1),
+        // Gated and JumpReLU do without momentum: their gradients are sparse and jump.
+        let (lr, l1, beta1) = match architecture {
+            Architecture::Standard { .. } => (1e-3, 0.1, 0.9),
+            Architecture::PAnneal { .. } => (1e-3, 0.05, 0.9),
+            Architecture::Gated => (1e-3, 0.1, 0.0),
+            Architecture::JumpRelu { loss: L0Loss::Quadratic { .. }, .. } => (1e-3, 1.0, 0.0),
+            Architecture::JumpRelu { .. } => (1e-3, 0.05, 0.0),
+            _ => (topk_lr, 0.0, 0.9),
         };
         Self {
             architecture,
@@ -110,11 +132,13 @@ impl TrainConfig {
             dead_after: 500_000,
             aux_weight: 1.0 / 32.0,
             clip: Some(1.0),
-            betas: (0.9, 0.999),
+            betas: (beta1, 0.999),
             normalize: true,
             seed: 0,
             checkpoint_every: 500_000,
             evaluate_every: 250_000,
+            wiring: Wiring::default(),
+            threshold: ThresholdMean::default(),
             compatibility: Compatibility::default(),
         }
     }
@@ -156,7 +180,9 @@ impl TrainConfig {
         if self.sparsity_warmup_steps == 0 {
             return self.l1;
         }
-        self.l1 * (step as f64 / self.sparsity_warmup_steps as f64).min(1.0)
+        let from_zero = u64::from(self.compatibility.sparsity_warmup_from_zero);
+        let warm = step.saturating_sub(from_zero);
+        self.l1 * (warm as f64 / self.sparsity_warmup_steps as f64).min(1.0)
     }
 
     /// Whether the settings make sense for activations of width `width`.
@@ -187,6 +213,10 @@ impl TrainConfig {
             if !(value >= 0.0 && value.is_finite()) {
                 return Err(senseless(name, &value.to_string(), "0 or a number above it"));
             }
+        }
+        if !(0.0..1.0).contains(&self.threshold.keep) {
+            let keep = self.threshold.keep.to_string();
+            return Err(senseless("threshold.keep", &keep, "at least 0 and under 1"));
         }
         for beta in [self.betas.0, self.betas.1] {
             if !(0.0..1.0).contains(&beta) {

@@ -1,7 +1,6 @@
 //! What a run will need, before it begins.
 
 use super::config::TrainConfig;
-use crate::sae::Architecture;
 
 /// Bytes that a training run holds at its greatest, for activations of width `width`; without
 /// the model and the source.
@@ -14,14 +13,14 @@ pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
     let rows = (6 + 8) * batch * d * F32;
     // An active latent: found (8 to 16 bytes), listed (8), its slope (4), sorted (12).
     let entry = 40;
-    let entries = match config.architecture {
-        Architecture::TopK { k } => {
+    let entries = match config.architecture.k() {
+        Some(k) => {
             let aux = if config.aux_weight > 0.0 { (d / 2).max(1).min(m) } else { 0 };
             // While they are sought a row holds twice as many candidates.
             (k as u64 + aux) * (entry + 16) * batch
         }
         // Kept as a dense array as long as many latents are active.
-        Architecture::Standard { .. } => m * batch * F32,
+        None => m * batch * F32,
     };
     // Dead latents are packed once more for the auxiliary loss.
     let dead = if config.aux_weight > 0.0 { m * d * F32 } else { 0 };
@@ -31,6 +30,7 @@ pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sae::Architecture;
 
     #[test]
     fn grows_with_what_it_should() {

@@ -11,7 +11,7 @@ mod trainer;
 
 pub use crate::sae::TrainPoint;
 pub use bench::{BenchRecord, BenchSpec, bench_train};
-pub use config::{Compatibility, Schedule, TrainConfig, TrainEvent};
+pub use config::{Compatibility, Schedule, ThresholdMean, TrainConfig, TrainEvent};
 pub use job::{Evaluate, check_free, train};
 pub use memory::memory_needed;
 pub use start::geometric_median;

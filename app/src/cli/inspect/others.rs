@@ -51,10 +51,7 @@ pub fn sae(path: &Path) -> Result<Report> {
 }
 
 fn k_of(sae: &Sae) -> String {
-    match sae.architecture {
-        sparsescope_core::sae::Architecture::TopK { k } => format!(", k {k}"),
-        _ => String::new(),
-    }
+    sae.architecture.k().map_or_else(String::new, |k| format!(", k {k}"))
 }
 
 /// A store's folder, or a file in it.

@@ -126,12 +126,13 @@ impl TrainRequest {
             }
         }
         let c = &mut self.config;
-        let k = match c.architecture {
-            Architecture::TopK { k } => args.k.unwrap_or(k),
-            Architecture::Standard { .. } => args.k.unwrap_or(16),
-        };
-        let name = args.arch.as_deref().unwrap_or_else(|| c.architecture.name());
-        c.architecture = Architecture::named(name, k)?;
+        let k = args.k.or(c.architecture.k()).unwrap_or(16);
+        match args.arch.as_deref() {
+            Some(name) if name != c.architecture.name() => {
+                c.architecture = Architecture::named(name, k)?;
+            }
+            _ => c.architecture = c.architecture.clone().with_k(k),
+        }
         put(&mut c.latents, args.latents);
         put(&mut c.tokens, args.tokens);
         put(&mut c.batch, args.batch);

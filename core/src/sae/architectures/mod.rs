@@ -82,5 +82,7 @@ pub fn rule(architecture: &Architecture) -> Box<dyn Rule> {
         Architecture::Standard { penalty } => {
             Box::new(Standard { by_norm: penalty == L1Penalty::DecoderNorm })
         }
+        // Refused by `Architecture::validate`.
+        _ => Box::new(Standard { by_norm: false }),
     }
 }
