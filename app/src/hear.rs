@@ -104,6 +104,11 @@ impl Sparsescope {
                     run.saved = Some(tokens);
                 }
             }
+            News::Training(TrainEvent::Resampled { tokens, latents }) => {
+                if let Some(run) = &mut train.run {
+                    run.resampled = Some((tokens, latents));
+                }
+            }
             News::Evaluated(evaluation) => {
                 if let Some(run) = &mut train.run {
                     run.evaluation = Some(*evaluation);

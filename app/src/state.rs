@@ -243,6 +243,8 @@ pub struct RunView {
     pub curves: Curves,
     /// Tokens at the last checkpoint on disk.
     pub saved: Option<u64>,
+    /// Tokens at the last resampling, and how many latents were resampled.
+    pub resampled: Option<(u64, usize)>,
     /// How good it is at the end.
     pub evaluation: Option<Evaluation>,
 }

@@ -147,6 +147,7 @@ pub fn training(state: &mut State) {
         config: Some(config()),
         curves: Curves::of(&points(62, 100)),
         saved: Some(500_000),
+        resampled: None,
         evaluation: None,
     });
     state.train.job = Some(JobId(9));

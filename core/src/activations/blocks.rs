@@ -1,10 +1,10 @@
 //! The stream in blocks: each a stretch of the corpus, shuffled within itself.
 
 use super::StreamSpec;
-use super::forward::read_rows;
+use super::forward::{read_rows, read_rows_at};
 use crate::corpus::{Row, Rows, encoder_of};
 use crate::error::{Error, Result};
-use crate::llama::Model;
+use crate::llama::{Model, Site};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -15,11 +15,12 @@ const CALIBRATED_ON: usize = 4096;
 /// A stretch of the stream: where its rows are from, and in which order they are handed out.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    /// `[n, width]`, in the order of the text.
-    pub activations: Vec<f32>,
+    /// For each site `[n, width]`, in the order of the text.
+    pub activations: Vec<Vec<f32>>,
     pub token: Vec<u32>,
     pub document: Vec<u64>,
     pub position: Vec<u32>,
+    /// Whether the row is of outlier norm at the first site.
     pub outlier: Vec<bool>,
     /// The shuffled order: indices of rows.
     pub order: Vec<u32>,
@@ -34,6 +35,8 @@ pub(super) struct Block {
 pub(super) struct Blocks {
     model: Model,
     spec: StreamSpec,
+    /// The sites that are read, in the order their rows are handed out.
+    sites: Vec<Site>,
     rows: Rows,
     /// Passes over the corpus that are complete.
     pass: u64,
@@ -41,14 +44,16 @@ pub(super) struct Blocks {
     block: u64,
     /// The token rows of the next block, if they were looked at already.
     ahead: Vec<Row>,
-    /// Median norm of the first rows; the norm from which on a row is an outlier is a multiple.
+    /// Median norm of the first rows at the first site; the norm from which on a row is an outlier is a multiple.
     median: Option<f32>,
 }
 
 impl Blocks {
-    pub fn new(model: Model, spec: StreamSpec) -> Result<Self> {
+    pub fn new(model: Model, spec: StreamSpec, sites: Vec<Site>) -> Result<Self> {
         let config = model.config();
-        spec.site.within(config.layers)?;
+        for site in &sites {
+            site.within(config.layers)?;
+        }
         spec.rows.within(config.context)?;
         let wrong = |what: String, why: &str, remedy: &str| Err(Error::setting(what, why, remedy));
         if spec.buffer == 0 || spec.batch == 0 {
@@ -66,12 +71,23 @@ impl Blocks {
                 "Choose a multiple over 1, for example 10",
             );
         }
+        if sites.len() > 1 && spec.outliers.leave_out {
+            return wrong(
+                "Outliers cannot be left out where several sites are read at once".to_owned(),
+                "a token that is too long at one site is not at another, and all get the same tokens",
+                "Keep the outliers, or read one site at a time",
+            );
+        }
         let rows = Rows::new(spec.corpus.open(spec.seed)?, encoder_of(&model)?, spec.rows)?;
-        Ok(Self { model, spec, rows, pass: 0, block: 0, ahead: Vec::new(), median: None })
+        Ok(Self { model, spec, sites, rows, pass: 0, block: 0, ahead: Vec::new(), median: None })
     }
 
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
     }
 
     pub fn spec(&self) -> &StreamSpec {
@@ -124,10 +140,10 @@ impl Blocks {
         }
         let width = self.model.config().width;
         let rows = &self.ahead;
-        let activations = read_rows(&self.model, self.spec.site, rows, self.spec.batch, check)?;
+        let activations = read_rows_at(&self.model, &self.sites, rows, self.spec.batch, check)?;
         let limit = f64::from(self.spec.outliers.multiple) * f64::from(median);
         let mut block = Block {
-            outlier: norms(&activations, width).map(|n| f64::from(n) > limit).collect(),
+            outlier: norms(&activations[0], width).map(|n| f64::from(n) > limit).collect(),
             activations,
             ..Block::default()
         };
@@ -150,7 +166,7 @@ impl Blocks {
         let mut rows =
             Rows::new(spec.corpus.open(spec.seed)?, encoder_of(&self.model)?, spec.rows)?;
         let rows = take(&mut rows, CALIBRATED_ON, check)?;
-        let x = read_rows(&self.model, spec.site, &rows, spec.batch, check)?;
+        let x = read_rows(&self.model, self.sites[0], &rows, spec.batch, check)?;
         let mut norms: Vec<f32> = norms(&x, self.model.config().width).collect();
         if norms.is_empty() {
             return Err(self.empty());

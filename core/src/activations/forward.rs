@@ -142,6 +142,22 @@ pub fn read_rows(
     batch: usize,
     check: &dyn Fn() -> Result<()>,
 ) -> Result<Vec<f32>> {
+    Ok(read_rows_at(model, &[site], rows, batch, check)?.swap_remove(0))
+}
+
+/// The activations of every used token of `rows` at each of `sites`, read in the same passes of
+/// the model, which stop after the last site: for each site `[used, width]`. What is read at one
+/// site does not depend on which others are read.
+///
+/// # Errors
+/// Those of the forward pass; a NaN; what `check` returns.
+pub fn read_rows_at(
+    model: &Model,
+    sites: &[Site],
+    rows: &[Row],
+    batch: usize,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<Vec<Vec<f32>>> {
     let width = model.config().width;
     let mut starts = Vec::with_capacity(rows.len());
     let mut total = 0;
@@ -149,18 +165,23 @@ pub fn read_rows(
         starts.push(total);
         total += row.used_tokens();
     }
-    let mut out = vec![0.0; total * width];
+    let mut out = vec![vec![0.0; total * width]; sites.len()];
     for members in groups(rows, batch) {
         check()?;
         let group = Group::new(rows, &members)?;
-        let pass = group.forward(model, Some(site), &[], Logits::None, check)?;
-        let x = gather(&site_output(&pass, site)?, width, &group.used(), site)?;
-        let mut from = 0;
-        for i in members {
-            let count = rows[i].used_tokens() * width;
-            let to = starts[i] * width;
-            out[to..to + count].copy_from_slice(&x[from..from + count]);
-            from += count;
+        let plan =
+            Plan { read: sites, logits: Logits::None, check: Some(check), ..Plan::default() };
+        let pass = model.forward(&group.tokens, &plan)?;
+        let used = group.used();
+        for (site, out) in sites.iter().zip(&mut out) {
+            let x = gather(&site_output(&pass, *site)?, width, &used, *site)?;
+            let mut from = 0;
+            for i in &members {
+                let count = rows[*i].used_tokens() * width;
+                let to = starts[*i] * width;
+                out[to..to + count].copy_from_slice(&x[from..from + count]);
+                from += count;
+            }
         }
     }
     Ok(out)

@@ -2,8 +2,8 @@
 
 use super::blocks::{Block, Blocks};
 use super::{Columns, Position, Provenance, Source, StreamSpec};
-use crate::error::Result;
-use crate::llama::{Logits, Model, memory};
+use crate::error::{Error, Result};
+use crate::llama::{Logits, Model, Site, memory};
 
 /// An endless stream straight from a model, shuffled within blocks of [`StreamSpec::buffer`]
 /// rows; each pass over the corpus is shuffled differently.
@@ -41,8 +41,28 @@ impl LiveSource {
     /// A site or a length that the model does not have, a corpus that cannot be opened, a model
     /// without tokenizer, a buffer that does not fit into memory.
     pub fn new(model: Model, spec: StreamSpec) -> Result<Self> {
-        memory::check_fits("stream activations", Self::memory(&model, &spec), model.device())?;
-        let blocks = Blocks::new(model, spec)?;
+        let sites = [spec.site];
+        Self::several(model, spec, &sites)
+    }
+
+    /// A stream of the same tokens at several sites, read in one pass of the model (see
+    /// [`Source::read_sites`]); `spec.site` plays no part. At each site it gives, bit for bit,
+    /// the rows of a stream of that site alone.
+    ///
+    /// # Errors
+    /// As [`LiveSource::new`]; no site; outliers that are to be left out, of several sites.
+    pub fn several(model: Model, spec: StreamSpec, sites: &[Site]) -> Result<Self> {
+        let Some(first) = sites.first() else {
+            return Err(Error::setting(
+                "Activations cannot be read",
+                "no site was named",
+                "Choose at least one, for example resid.0",
+            ));
+        };
+        let spec = StreamSpec { site: *first, ..spec };
+        let needed = Self::memory_of(&model, &spec, sites);
+        memory::check_fits("stream activations", needed, model.device())?;
+        let blocks = Blocks::new(model, spec, sites.to_vec())?;
         Ok(Self {
             blocks,
             block: None,
@@ -56,11 +76,16 @@ impl LiveSource {
 
     /// Bytes that such a stream takes: the buffer and one forward pass.
     pub fn memory(model: &Model, spec: &StreamSpec) -> u64 {
+        Self::memory_of(model, spec, &[spec.site])
+    }
+
+    /// Bytes that a stream of several sites takes.
+    pub fn memory_of(model: &Model, spec: &StreamSpec, sites: &[Site]) -> u64 {
         let config = model.config();
         let length = spec.rows.length.max(1);
         let batch = (spec.batch / length).max(1);
-        let pass = memory::pass_bytes(config, batch, length, &[spec.site], Logits::None, false);
-        let row = 4 * config.width as u64 + 32;
+        let pass = memory::pass_bytes(config, batch, length, sites, Logits::None, false);
+        let row = 4 * (config.width * sites.len()) as u64 + 32;
         let buffered = (spec.buffer + length) as u64;
         pass.saturating_add(buffered.saturating_mul(row))
     }
@@ -136,7 +161,7 @@ impl LiveSource {
             check()?;
             left -= self.hand_out(left, |block, row| {
                 let span = row * width..(row + 1) * width;
-                out.activations.extend_from_slice(&block.activations[span]);
+                out.activations.extend_from_slice(&block.activations[0][span]);
                 out.token.push(block.token[row]);
                 out.document.push(block.document[row]);
                 out.position.push(block.position[row]);
@@ -216,14 +241,29 @@ impl Source for LiveSource {
         rows: usize,
         out: &mut Vec<f32>,
     ) -> Result<()> {
+        self.read_sites(check, rows, &mut [out])
+    }
+
+    fn sites(&self) -> usize {
+        self.blocks.sites().len()
+    }
+
+    fn read_sites(
+        &mut self,
+        check: &dyn Fn() -> Result<()>,
+        rows: usize,
+        out: &mut [&mut Vec<f32>],
+    ) -> Result<()> {
         let width = self.width();
-        out.reserve(rows * width);
+        out.iter_mut().for_each(|out| out.reserve(rows * width));
         let mut left = rows;
         while left > 0 {
             check()?;
             self.fill(false, check)?;
             left -= self.hand_out(left, |block, row| {
-                out.extend_from_slice(&block.activations[row * width..(row + 1) * width]);
+                for (x, out) in block.activations.iter().zip(out.iter_mut()) {
+                    out.extend_from_slice(&x[row * width..(row + 1) * width]);
+                }
             });
         }
         Ok(())
@@ -240,6 +280,10 @@ impl Source for LiveSource {
     }
 
     fn provenance(&self) -> Provenance {
+        self.provenance_of(0)
+    }
+
+    fn provenance_of(&self, site: usize) -> Provenance {
         let spec = self.blocks.spec();
         let mut rows = spec.rows.to_string();
         if spec.outliers.leave_out {
@@ -248,7 +292,7 @@ impl Source for LiveSource {
         }
         Provenance {
             model: self.blocks.model().hash().to_owned(),
-            site: spec.site,
+            site: self.blocks.sites().get(site).copied().unwrap_or(spec.site),
             corpus: spec.corpus.to_string(),
             rows,
             seed: spec.seed,
@@ -262,7 +306,7 @@ mod tests {
     use crate::activations::testing::{stream, text_file, tiny_model};
     use crate::activations::{Outliers, read_rows};
     use crate::corpus::{Bos, Row, Rows, Split, encoder_of};
-    use crate::error::{Error, ErrorKind};
+    use crate::error::ErrorKind;
     use crate::llama::{Plan, Tokens};
     use std::cell::Cell;
 
@@ -357,6 +401,30 @@ mod tests {
     }
 
     #[test]
+    fn several_sites_give_each_the_bits_that_it_gives_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = stream(&text_file(dir.path(), 30));
+        let sites = [Site::Resid(1), Site::Mlp(0), Site::Embed, Site::Resid(0)];
+        let mut together = LiveSource::several(tiny_model(), spec.clone(), &sites).unwrap();
+        assert_eq!(together.sites(), 4);
+        let mut read_on = |rows: usize| {
+            let mut parts = vec![Vec::new(); 4];
+            let mut out: Vec<&mut Vec<f32>> = parts.iter_mut().collect();
+            together.read_sites(&go, rows, &mut out).unwrap();
+            together.seek(&together.position()).unwrap();
+            parts
+        };
+        let (first, second) = (read_on(77), read_on(300));
+        for (i, site) in sites.into_iter().enumerate() {
+            let spec = StreamSpec { site, ..spec.clone() };
+            let mut alone = LiveSource::new(tiny_model(), spec).unwrap();
+            assert!(read(&mut alone, 77) == first[i], "{site}");
+            assert!(read(&mut alone, 300) == second[i], "{site}");
+            assert_eq!(alone.provenance(), together.provenance_of(i));
+        }
+    }
+
+    #[test]
     fn a_stopped_read_can_be_taken_up_again() {
         let dir = tempfile::tempdir().unwrap();
         let spec = stream(&text_file(dir.path(), 30));
@@ -409,11 +477,17 @@ mod tests {
         let spec = stream(&text_file(dir.path(), 3));
         let open = |spec: StreamSpec| LiveSource::new(tiny_model(), spec).err().unwrap();
         let mut wrong = spec.clone();
-        wrong.site = crate::llama::Site::Resid(2);
+        wrong.site = Site::Resid(2);
         assert!(open(wrong).to_string().contains("resid.2"));
         let mut wrong = spec.clone();
         wrong.rows.length = 65;
         assert!(open(wrong).to_string().contains("64"));
+        let mut wrong = spec.clone();
+        wrong.outliers.leave_out = true;
+        let both = [Site::Resid(0), Site::Resid(1)];
+        let several = |spec, sites: &[Site]| LiveSource::several(tiny_model(), spec, sites).err();
+        assert!(several(wrong, &both).unwrap().to_string().contains("several sites"));
+        assert!(several(spec.clone(), &[]).unwrap().why.contains("no site"));
         let mut wrong = spec.clone();
         wrong.buffer = 1 << 50;
         assert_eq!(open(wrong).kind, ErrorKind::Memory);

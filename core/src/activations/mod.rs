@@ -17,12 +17,12 @@ pub(crate) mod testing;
 
 use capture::Columns;
 pub use capture::capture;
-pub use forward::{Group, gather, groups, numbers, read_rows, site_output};
+pub use forward::{Group, gather, groups, numbers, read_rows, read_rows_at, site_output};
 pub use live::{LiveSource, Seen};
 pub use spec::{CaptureOutcome, CaptureSpec, Outliers, StoreDtype, StreamSpec};
 pub use store::StoreSource;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::jobs::JobContext;
 use crate::llama::Site;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,31 @@ pub trait Source: Send {
         out: &mut Vec<f32>,
     ) -> Result<()>;
 
+    /// Number of sites that it reads at once.
+    fn sites(&self) -> usize {
+        1
+    }
+
+    /// Appends the next `rows` rows of every site: the same tokens in the same order, those of
+    /// site `i` to `out[i]`. The first site is that of [`Source::read`].
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    fn read_sites(
+        &mut self,
+        check: &dyn Fn() -> Result<()>,
+        rows: usize,
+        out: &mut [&mut Vec<f32>],
+    ) -> Result<()> {
+        match out {
+            [out] => self.read(check, rows, out),
+            _ => Err(Error::internal(
+                "Activations could not be read",
+                format!("{} sites were asked of a source that has one", out.len()),
+            )),
+        }
+    }
+
     /// Where the stream stands.
     fn position(&self) -> Position;
 
@@ -57,6 +82,11 @@ pub trait Source: Send {
 
     /// Where the rows come from.
     fn provenance(&self) -> Provenance;
+
+    /// Where the rows of site `site` come from, of those that it reads at once.
+    fn provenance_of(&self, _site: usize) -> Provenance {
+        self.provenance()
+    }
 }
 
 /// Where a stream stands.

@@ -337,6 +337,11 @@ impl Engine for Cpu {
         self.spent.update += start.elapsed().as_secs_f64();
     }
 
+    fn rewrite(&mut self, change: &mut dyn FnMut(&mut Parameters, &mut OptimizerState)) {
+        change(&mut self.parameters, &mut self.optimizer);
+        self.stale = true;
+    }
+
     fn parameters(&self) -> &Parameters {
         &self.parameters
     }

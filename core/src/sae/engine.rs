@@ -44,6 +44,16 @@ impl Parameters {
             ("b_dec", &self.b_dec),
         ]
     }
+
+    /// Every part, to be written, in the order of [`Parameters::parts`].
+    pub fn parts_mut(&mut self) -> [(&'static str, &mut [f32]); 4] {
+        [
+            ("encoder", self.encoder.data_mut()),
+            ("b_enc", &mut self.b_enc),
+            ("decoder", self.decoder.data_mut()),
+            ("b_dec", &mut self.b_dec),
+        ]
+    }
 }
 
 /// Moments of every part of [`Parameters`], in the order of [`Parameters::parts`].
@@ -187,6 +197,9 @@ pub trait Engine: Send {
 
     /// Makes one step of Adam; with `unit`, decoder rows stay at unit norm.
     fn update(&mut self, adam: &Adam, unit: bool);
+
+    /// Changes weights and moments from outside (resampling); sizes stay as they are.
+    fn rewrite(&mut self, change: &mut dyn FnMut(&mut Parameters, &mut OptimizerState));
 
     /// The weights as they are.
     fn parameters(&self) -> &Parameters;

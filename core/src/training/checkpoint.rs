@@ -73,6 +73,11 @@ pub(super) fn write(
         parts.push(Tensor::f32(format!("{name}.first"), &[data.len()], &moments.first));
         parts.push(Tensor::f32(format!("{name}.second"), &[data.len()], &moments.second));
     }
+    if let Some(average) = trainer.average() {
+        for (name, data) in average.parts() {
+            parts.push(Tensor::f32(format!("{name}.average"), &[data.len()], data));
+        }
+    }
     let path = path(out);
     tensors::write_tensors_beside(&path, &parts, &[("state", state)])?;
     tensors::put_in_place(&path)
@@ -133,7 +138,20 @@ pub(super) fn read(
         scale,
         rng: state.rng.clone(),
     };
-    let trainer = Trainer::with(config, parameters, optimizer, counters)?;
+    // The settings as they were kept: a click may have added to them. How often to save and to
+    // evaluate is as it is asked for now.
+    let mut kept = config.clone();
+    kept.resample_at.clone_from(&state.config.resample_at);
+    let mut trainer = Trainer::with(&kept, parameters, optimizer, counters)?;
+    if let Some(mut average) = trainer.average().cloned() {
+        for (name, place) in average.parts_mut() {
+            place.copy_from_slice(&file.take_shaped(&format!("{name}.average"), &[place.len()])?);
+            if let Some(at) = place.iter().position(|v| !v.is_finite()) {
+                return Err(bad(format!("{name}.average is not a number at place {at}")));
+            }
+        }
+        trainer.set_average(Some(average));
+    }
     Ok(Some((state, trainer)))
 }
 
@@ -150,6 +168,9 @@ impl State {
         let mut same = config.clone();
         same.checkpoint_every = self.config.checkpoint_every;
         same.evaluate_every = self.config.evaluate_every;
+        if self.config.resample_at.starts_with(&config.resample_at) {
+            same.resample_at.clone_from(&self.config.resample_at);
+        }
         let pairs = [
             (serde_json::to_value(&self.config), serde_json::to_value(&same)),
             (serde_json::to_value(&self.provenance), serde_json::to_value(provenance)),
@@ -173,8 +194,21 @@ impl State {
     }
 }
 
+/// Whether `asked` is what `was` began as: the same but for resampling that was asked for by hand
+/// on the way.
+pub(super) fn goes_on(was: &TrainConfig, asked: &TrainConfig) -> bool {
+    let mut same = asked.clone();
+    if was.resample_at.starts_with(&asked.resample_at) {
+        same.resample_at.clone_from(&was.resample_at);
+    }
+    match (serde_json::to_value(was), serde_json::to_value(&same)) {
+        (Ok(was), Ok(same)) => alike(&was, &same),
+        _ => false,
+    }
+}
+
 /// Equal but for the last digit of a number, which may change on its way through text.
-pub(super) fn alike(a: &Value, b: &Value) -> bool {
+fn alike(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
             let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));

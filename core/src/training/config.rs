@@ -50,6 +50,22 @@ pub struct TrainConfig {
     /// How the threshold of BatchTopK is averaged.
     #[serde(default)]
     pub threshold: ThresholdMean,
+    /// How weights and biases begin, where not as is usual for the architecture.
+    #[serde(default)]
+    pub start: StartChoice,
+    /// Whether k falls from a greater one to its own, for architectures that have one.
+    #[serde(default)]
+    pub k_anneal: Option<KAnneal>,
+    /// Whether dead latents are resampled now and then.
+    #[serde(default)]
+    pub resample: Option<Resample>,
+    /// Steps after which dead latents are resampled besides; a click in the window adds its step.
+    #[serde(default)]
+    pub resample_at: Vec<u64>,
+    /// Decay a step of the average of the weights that is saved in their place; `None` for the
+    /// weights themselves.
+    #[serde(default)]
+    pub ema: Option<f64>,
     /// Peculiarities of other libraries to be reproduced; all off unless asked for.
     #[serde(default)]
     pub compatibility: Compatibility,
@@ -68,6 +84,50 @@ impl Default for ThresholdMean {
     fn default() -> Self {
         Self { keep: 0.99, after: 0 }
     }
+}
+
+/// How weights and biases begin, where not as is usual for the architecture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct StartChoice {
+    /// Encoder rows point elsewhere than the directions (they are equal by default).
+    #[serde(default)]
+    pub untied: bool,
+    /// Norm of directions and encoder rows; `None` for what is usual.
+    #[serde(default)]
+    pub norm: Option<f32>,
+    /// Where the decoder bias begins; `None` for what is usual.
+    #[serde(default)]
+    pub bias: Option<BiasStart>,
+}
+
+/// Where the decoder bias begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BiasStart {
+    /// At 0.
+    Zero,
+    /// At the mean of the first batch.
+    Mean,
+    /// At the geometric median of the first batch.
+    GeometricMedian,
+}
+
+/// k falls linearly to that of the architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KAnneal {
+    /// k of the first step.
+    pub from: usize,
+    /// Steps until it has fallen.
+    pub steps: u64,
+}
+
+/// When dead latents are resampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resample {
+    /// Steps from one time to the next.
+    pub every: u64,
+    /// No more after this step.
+    pub until: u64,
 }
 
 /// How the learning rate moves after the warm-up.
@@ -100,6 +160,13 @@ pub enum TrainEvent {
     Saved {
         /// Tokens trained on at the checkpoint.
         tokens: u64,
+    },
+    /// Dead latents were resampled.
+    Resampled {
+        /// Tokens trained on before.
+        tokens: u64,
+        /// How many were.
+        latents: usize,
     },
 }
 
@@ -139,6 +206,11 @@ impl TrainConfig {
             evaluate_every: 250_000,
             wiring: Wiring::default(),
             threshold: ThresholdMean::default(),
+            start: StartChoice::default(),
+            k_anneal: None,
+            resample: None,
+            resample_at: Vec::new(),
+            ema: None,
             compatibility: Compatibility::default(),
         }
     }
@@ -185,6 +257,24 @@ impl TrainConfig {
         self.l1 * (warm as f64 / self.sparsity_warmup_steps as f64).min(1.0)
     }
 
+    /// The architecture with the k of step `step`, from 1.
+    pub fn architecture_at(&self, step: u64) -> Architecture {
+        let (Some(anneal), Some(k)) = (self.k_anneal, self.architecture.k()) else {
+            return self.architecture.clone();
+        };
+        let share = (step.saturating_sub(1) as f64 / anneal.steps.max(1) as f64).min(1.0);
+        let now = anneal.from as f64 + (k as f64 - anneal.from as f64) * share;
+        self.architecture.clone().with_k(now.round() as usize)
+    }
+
+    /// Whether dead latents are resampled after step `step`.
+    pub fn resamples_at(&self, step: u64) -> bool {
+        let now_and_then = self.resample.is_some_and(|r| {
+            r.every > 0 && step > 0 && step.is_multiple_of(r.every) && step <= r.until
+        });
+        now_and_then || self.resample_at.contains(&step)
+    }
+
     /// Whether the settings make sense for activations of width `width`.
     ///
     /// # Errors
@@ -221,6 +311,30 @@ impl TrainConfig {
         for beta in [self.betas.0, self.betas.1] {
             if !(0.0..1.0).contains(&beta) {
                 return Err(senseless("betas", &beta.to_string(), "at least 0 and under 1"));
+            }
+        }
+        if let Some(ema) = self.ema
+            && !(0.0..1.0).contains(&ema)
+        {
+            return Err(senseless("ema", &ema.to_string(), "at least 0 and under 1"));
+        }
+        if let Some(norm) = self.start.norm {
+            positive("start.norm", norm > 0.0 && norm.is_finite(), norm.to_string())?;
+        }
+        if let Some(resample) = self.resample {
+            positive("resample.every", resample.every > 0, resample.every.to_string())?;
+        }
+        if let Some(anneal) = self.k_anneal {
+            let Some(k) = self.architecture.k() else {
+                return Err(Error::setting(
+                    "The training run cannot start with k_anneal",
+                    format!("{} keeps no fixed number of latents", self.architecture.name()),
+                    "Leave it out, or choose an architecture with a k",
+                ));
+            };
+            if anneal.from < k || anneal.from > self.latents {
+                let should = format!("between k = {k} and the number of latents, {}", self.latents);
+                return Err(senseless("k_anneal.from", &anneal.from.to_string(), &should));
             }
         }
         match self.schedule {
@@ -281,9 +395,37 @@ mod tests {
     }
 
     #[test]
+    fn k_falls_linearly_and_stays() {
+        let mut c = config();
+        c.k_anneal = Some(KAnneal { from: 24, steps: 10 });
+        c.validate(16).unwrap();
+        let k = |step| c.architecture_at(step).k();
+        assert_eq!([k(1), k(2), k(6), k(11), k(500)], [24, 22, 14, 4, 4].map(Some));
+    }
+
+    #[test]
+    fn resampling_is_due_at_multiples_until_the_last_and_where_it_was_asked_for() {
+        let mut c = config();
+        c.resample = Some(Resample { every: 10, until: 25 });
+        c.resample_at = vec![33];
+        let due: Vec<u64> = (0..100).filter(|step| c.resamples_at(*step)).collect();
+        assert_eq!(due, [10, 20, 33]);
+    }
+
+    #[test]
     fn senseless_settings_are_named() {
         type Spoil = fn(&mut TrainConfig);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 18] = [
+            ("ema", |c| c.ema = Some(1.0)),
+            ("start.norm", |c| c.start.norm = Some(0.0)),
+            ("resample.every", |c| c.resample = Some(Resample { every: 0, until: 9 })),
+            ("k_anneal.from", |c| c.k_anneal = Some(KAnneal { from: 3, steps: 5 })),
+            ("k_anneal.from", |c| c.k_anneal = Some(KAnneal { from: 65, steps: 5 })),
+            ("k_anneal", |c| {
+                let penalty = crate::sae::L1Penalty::UnitNorm;
+                c.architecture = Architecture::Standard { penalty };
+                c.k_anneal = Some(KAnneal { from: 8, steps: 5 });
+            }),
             ("k = 65", |c| c.architecture = Architecture::TopK { k: 65 }),
             ("k = 0", |c| c.architecture = Architecture::TopK { k: 0 }),
             ("latents", |c| c.latents = 0),

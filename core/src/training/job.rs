@@ -1,32 +1,49 @@
-//! The training job: rows in, events out, a checkpoint whenever one is due.
+//! The training jobs: rows in, events out, a checkpoint whenever one is due. One dictionary, or
+//! several on one pass over the activations.
 
 use super::checkpoint;
 use super::config::{TrainConfig, TrainEvent};
-use super::history::History;
-use super::trainer::{Report, Trainer};
-use crate::activations::{Position, Provenance, Source, check_of};
+use super::requests::Requests;
+use super::run::{Run, finished};
+use super::trainer::Trainer;
+use crate::activations::{Position, Source, check_of};
 use crate::error::{Error, IoContext, Result};
 use crate::evaluation::LossRecovered;
 use crate::jobs::JobContext;
-use crate::sae::{About, Sae, TrainPoint};
+use crate::sae::Sae;
 use std::collections::VecDeque;
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
 /// Batches that the scale of the activations is estimated from, before the first step. They are
 /// trained on like all others.
 const ESTIMATE_BATCHES: u64 = 4;
 
-/// Least time between two points of the live curves.
-const BETWEEN_POINTS: Duration = Duration::from_millis(100);
-
-/// Long enough that the rate is that of model and trainer together: rows come from the model in
-/// blocks, between which the trainer alone would seem fast.
-const RATE_OVER: Duration = Duration::from_secs(4);
-
 /// Evaluates a dictionary during training.
 pub type Evaluate<'a> = &'a mut dyn FnMut(&Sae) -> Result<LossRecovered>;
+
+/// One dictionary of those that [`train_all`] trains at once.
+pub struct Planned<'a> {
+    /// Which of the source's sites it is for.
+    pub site: usize,
+    /// Every setting.
+    pub config: TrainConfig,
+    /// Its folder.
+    pub out: PathBuf,
+    /// How it is evaluated on the way, if it is.
+    pub evaluate: Option<Evaluate<'a>>,
+    /// What may be asked of it while it trains.
+    pub requests: Requests,
+}
+
+/// What one of several runs tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunEvent {
+    /// Which run.
+    pub run: usize,
+    /// What it tells.
+    pub event: TrainEvent,
+}
 
 /// Trains a dictionary on `source` and saves it in the folder `out`.
 ///
@@ -48,50 +65,128 @@ pub fn train(
     out: &Path,
     resume: bool,
 ) -> Result<Sae> {
-    config.validate(source.width())?;
-    let provenance = source.provenance();
-    let found = if resume {
-        if let Some(finished) = finished(out, config, &provenance)? {
-            return Ok(finished);
+    let (config, out) = (config.clone(), out.to_owned());
+    let requests = Requests::default();
+    let plan = Planned { site: 0, config, out, evaluate, requests };
+    train_planned(ctx, source, plan, resume)
+}
+
+/// As [`train`], of a run that things may be asked of while it goes.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_planned(
+    ctx: &JobContext<TrainEvent>,
+    source: &mut dyn Source,
+    plan: Planned<'_>,
+    resume: bool,
+) -> Result<Sae> {
+    let outer = ctx.clone();
+    let inner = ctx.hearing(move |told: RunEvent| outer.emit(told.event));
+    let mut all = train_all(&inner, source, vec![plan], resume)?;
+    all.pop().unwrap_or_else(|| Err(Error::internal("Nothing was trained", "no run ended")))
+}
+
+/// Trains several dictionaries on one pass over `source`: each batch is read once and given to
+/// every run, in turn.
+///
+/// Each run is, bit for bit, what [`train`] makes of it alone on a source of its site, and keeps
+/// its own checkpoint in its own folder; so any of them can also be gone on with alone. Where
+/// the checkpoints of a broken job stand at different places, the stream is read from the
+/// earliest, and each run joins in at its own. A run that breaks down (a NaN in its loss, say)
+/// is an error in its place of the outcome; the others go on.
+///
+/// # Errors
+/// As [`train`] of what concerns all: settings, folders, the source, a stop; batches of
+/// different sizes, a folder that is named twice, a site that the source does not read.
+pub fn train_all(
+    ctx: &JobContext<RunEvent>,
+    source: &mut dyn Source,
+    plans: Vec<Planned<'_>>,
+    resume: bool,
+) -> Result<Vec<Result<Sae>>> {
+    let batch = check_plans(source, &plans)?;
+    let mut seats = Vec::with_capacity(plans.len());
+    let mut fresh = Vec::new();
+    for (number, plan) in plans.into_iter().enumerate() {
+        let provenance = source.provenance_of(plan.site);
+        if !resume {
+            check_free(&plan.out)?;
+        } else if let Some(sae) = finished(&plan.out, &plan.config, &provenance)? {
+            seats.push(Seat::Ended(Ok(sae)));
+            continue;
         }
-        checkpoint::read(out, config, source.width(), &provenance)?
-    } else {
-        check_free(out)?;
-        None
-    };
-    // Before hours of work: can the folder be written at all?
-    fs::create_dir_all(out).doing(|| format!("Could not make {}", out.display()))?;
-    let mut waiting = VecDeque::new();
-    let (trainer, position, history) = match found {
-        Some((state, trainer)) => {
-            ctx.progress().stage("Finding the place", "tokens", 0, 0);
-            source.seek(&state.position)?;
-            (trainer, state.position, state.history)
-        }
-        None => {
-            let position = source.position();
-            (begin(ctx, source, config, &mut waiting)?, position, Vec::new())
-        }
-    };
-    ctx.progress().stage("Training", "tokens", trainer.counters().tokens, config.tokens);
-    let now = Instant::now();
-    let mut run = Run {
-        ctx,
-        evaluate,
-        out,
-        provenance,
-        position,
-        history: History::new(history),
-        trainer,
-        last_point: now,
-        pace: VecDeque::new(),
-        recovered: None,
-    };
-    run.pace.push_back((now, run.trainer.counters().tokens));
-    match run.steps(source, &mut waiting, config) {
-        Ok(()) => run.finish(),
-        Err(error) => Err(run.break_off(error)),
+        let found = match resume {
+            true => checkpoint::read(&plan.out, &plan.config, source.width(), &provenance)?,
+            false => None,
+        };
+        // Before hours of work: can the folder be written at all?
+        fs::create_dir_all(&plan.out).doing(|| format!("Could not make {}", plan.out.display()))?;
+        seats.push(match found {
+            Some((state, trainer)) => {
+                Seat::Running(Box::new(Run::new(number, plan, provenance, trainer, state)))
+            }
+            None => {
+                fresh.push((number, plan));
+                Seat::Waiting
+            }
+        });
     }
+    let mut waiting = VecDeque::new();
+    if fresh.is_empty() {
+        let positions = seats.iter().filter_map(|s| s.run().map(|r| r.position));
+        if let Some(first) = positions.min_by_key(|p| p.rows) {
+            ctx.progress().stage("Finding the place", "tokens", 0, 0);
+            source.seek(&first)?;
+        }
+    } else {
+        begin(ctx, source, fresh, batch, &mut waiting, &mut seats)?;
+    }
+    let mut all = All { ctx, source, waiting, seats, batch };
+    all.show();
+    match all.steps() {
+        Ok(()) => Ok(all.seats.into_iter().map(Seat::outcome).collect()),
+        Err(error) => Err(all.break_off(error)),
+    }
+}
+
+/// Whether these runs can be trained together; the batch size of all.
+fn check_plans(source: &dyn Source, plans: &[Planned<'_>]) -> Result<usize> {
+    let what = "The dictionaries cannot be trained together";
+    let Some(first) = plans.first() else {
+        return Err(Error::setting(
+            "There is nothing to train",
+            "no dictionary was named",
+            "Name at least one site, one architecture and one sparsity",
+        ));
+    };
+    for (i, plan) in plans.iter().enumerate() {
+        plan.config.validate(source.width())?;
+        if plan.config.batch != first.config.batch {
+            return Err(Error::setting(
+                what,
+                format!(
+                    "one takes {} tokens a step, another {}",
+                    first.config.batch, plan.config.batch
+                ),
+                "Give all the same batch, or train them one after the other",
+            ));
+        }
+        if plan.site >= source.sites() {
+            return Err(Error::internal(
+                what,
+                format!("site {} of {} is meant", plan.site, source.sites()),
+            ));
+        }
+        if plans[..i].iter().any(|other| other.out == plan.out) {
+            return Err(Error::setting(
+                what,
+                format!("two of them would be kept in {}", plan.out.display()),
+                "Give each a folder of its own",
+            ));
+        }
+    }
+    Ok(first.config.batch)
 }
 
 /// Whether `out` may be used for a new run.
@@ -113,185 +208,169 @@ pub fn check_free(out: &Path) -> Result<()> {
     ))
 }
 
-/// The dictionary in `out` if it is what this run would make.
-fn finished(out: &Path, config: &TrainConfig, provenance: &Provenance) -> Result<Option<Sae>> {
-    if !Sae::is_at(out) || checkpoint::path(out).exists() {
-        return Ok(None);
-    }
-    let sae = Sae::load(out)?;
-    let asked = serde_json::to_value(config).ok();
-    let same = asked.zip(sae.about.config.as_ref()).is_some_and(|(a, b)| checkpoint::alike(&a, b))
-        && sae.about.trained_on.as_ref() == Some(provenance);
-    if same {
-        return Ok(Some(sae));
-    }
-    check_free(out).map(|()| None)
-}
+/// Rows that were read ahead (of each site), and where the source stood after them.
+type Waiting = VecDeque<(Vec<Vec<f32>>, Position)>;
 
-/// Rows that were read ahead, and where the source stood after them.
-type Waiting = VecDeque<(Vec<f32>, Position)>;
-
-/// Reads ahead what the start needs, and sets the run up.
-fn begin(
-    ctx: &JobContext<TrainEvent>,
+/// Reads ahead what the start needs, and sets new runs up.
+fn begin<'e>(
+    ctx: &JobContext<RunEvent>,
     source: &mut dyn Source,
-    config: &TrainConfig,
+    fresh: Vec<(usize, Planned<'e>)>,
+    batch: usize,
     waiting: &mut Waiting,
-) -> Result<Trainer> {
-    let batches = ESTIMATE_BATCHES.min(config.steps());
-    let total = batches * config.batch as u64;
+    seats: &mut [Seat<'e>],
+) -> Result<()> {
+    let start = source.position();
+    let of = |config: &TrainConfig| ESTIMATE_BATCHES.min(config.steps());
+    let batches = fresh.iter().map(|(_, plan)| of(&plan.config)).max().unwrap_or(0);
+    let total = batches * batch as u64;
     ctx.progress().stage("Looking at the first activations", "tokens", 0, total);
-    let mut first = Vec::new();
+    let mut first = vec![Vec::new(); source.sites()];
     for _ in 0..batches {
         ctx.check()?;
-        let mut rows = Vec::new();
-        source.read(&check_of(ctx), config.batch, &mut rows)?;
-        ctx.progress().add(config.batch as u64);
-        first.extend_from_slice(&rows);
-        waiting.push_back((rows, source.position()));
+        let parts = read(ctx, source, batch)?;
+        ctx.progress().add(batch as u64);
+        first.iter_mut().zip(&parts).for_each(|(all, part)| all.extend_from_slice(part));
+        waiting.push_back((parts, source.position()));
     }
-    Trainer::new(config, source.width(), &first)
+    let width = source.width();
+    for (number, plan) in fresh {
+        ctx.check()?;
+        let rows = of(&plan.config) as usize * batch;
+        let trainer = Trainer::new(&plan.config, width, &first[plan.site][..rows * width])?;
+        let provenance = source.provenance_of(plan.site);
+        seats[number] =
+            Seat::Running(Box::new(Run::begun(number, plan, provenance, trainer, start)));
+    }
+    Ok(())
 }
 
-struct Run<'a, 'e> {
-    ctx: &'a JobContext<TrainEvent>,
-    evaluate: Option<Evaluate<'e>>,
-    out: &'a Path,
-    provenance: Provenance,
-    /// Where the source stands after the last row that was trained on.
-    position: Position,
-    history: History,
-    trainer: Trainer,
-    last_point: Instant,
-    /// When so many tokens were done, at the points of the last [`RATE_OVER`].
-    pace: VecDeque<(Instant, u64)>,
-    recovered: Option<f64>,
+fn read(
+    ctx: &JobContext<RunEvent>,
+    source: &mut dyn Source,
+    batch: usize,
+) -> Result<Vec<Vec<f32>>> {
+    let mut parts = vec![Vec::new(); source.sites()];
+    let mut out: Vec<&mut Vec<f32>> = parts.iter_mut().collect();
+    source.read_sites(&check_of(ctx), batch, &mut out)?;
+    Ok(parts)
 }
 
-impl Run<'_, '_> {
-    fn steps(
-        &mut self,
-        source: &mut dyn Source,
-        waiting: &mut Waiting,
-        config: &TrainConfig,
-    ) -> Result<()> {
-        let mut rows = Vec::new();
-        while self.trainer.counters().step < config.steps() {
+/// Where one of the runs stands.
+enum Seat<'e> {
+    Waiting,
+    Running(Box<Run<'e>>),
+    Ended(Result<Sae>),
+}
+
+impl<'e> Seat<'e> {
+    fn run(&self) -> Option<&Run<'e>> {
+        match self {
+            Self::Running(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    fn outcome(self) -> Result<Sae> {
+        match self {
+            Self::Ended(outcome) => outcome,
+            _ => Err(Error::internal("A run has no end", "it was left on its way")),
+        }
+    }
+}
+
+/// All runs on their way.
+struct All<'a, 'e> {
+    ctx: &'a JobContext<RunEvent>,
+    source: &'a mut dyn Source,
+    waiting: Waiting,
+    seats: Vec<Seat<'e>>,
+    batch: usize,
+}
+
+impl<'e> All<'_, 'e> {
+    fn running(&self) -> impl Iterator<Item = &Run<'e>> {
+        self.seats.iter().filter_map(Seat::run)
+    }
+
+    /// Tokens trained on and to train on, over the runs on their way.
+    fn show(&self) {
+        let done = self.running().map(|r| r.tokens().min(r.config().tokens)).sum();
+        let total = self.running().map(|r| r.config().tokens).sum();
+        self.ctx.progress().stage("Training", "tokens", done, total);
+    }
+
+    fn steps(&mut self) -> Result<()> {
+        self.end()?;
+        while self.running().next().is_some() {
             self.ctx.check()?;
-            let after = match waiting.pop_front() {
-                Some((read, after)) => {
-                    rows = read;
-                    after
-                }
+            let (parts, after) = match self.waiting.pop_front() {
+                Some(read) => read,
                 None => {
-                    rows.clear();
-                    source.read(&check_of(self.ctx), config.batch, &mut rows)?;
-                    source.position()
+                    let parts = read(self.ctx, self.source, self.batch)?;
+                    (parts, self.source.position())
                 }
             };
-            let before = self.trainer.counters().tokens;
-            let ctx = self.ctx;
-            // Within a step only a stop counts: a pause there would hold threads that others use.
-            let report = self.trainer.step(&rows, &|| ctx.check_cancelled())?;
-            self.position = after;
-            let tokens = self.trainer.counters().tokens;
-            self.ctx.progress().set(tokens.min(config.tokens));
-            let last = self.trainer.counters().step == config.steps();
-            let due = |every: u64| every > 0 && tokens / every > before / every;
-            let evaluated = due(config.evaluate_every) || (last && config.evaluate_every > 0);
-            self.note(&report, last, evaluated)?;
-            if !last && due(config.checkpoint_every) {
-                self.save()?;
+            let at_once = self.running().count() as u32;
+            for seat in &mut self.seats {
+                let Seat::Running(run) = seat else { continue };
+                // It was here already before the job was broken off.
+                if run.position.rows >= after.rows {
+                    continue;
+                }
+                let before = run.tokens();
+                match run.step(self.ctx, &parts[run.site], after, at_once) {
+                    Ok(()) => {
+                        let most = run.config().tokens;
+                        self.ctx.progress().add(run.tokens().min(most) - before.min(most));
+                    }
+                    Err(error) if error.is_cancelled() => return Err(error),
+                    Err(error) => {
+                        let error = run.with_last_checkpoint(error);
+                        *seat = Seat::Ended(Err(error));
+                    }
+                }
+            }
+            self.end()?;
+        }
+        Ok(())
+    }
+
+    /// Saves the runs that have come to their end.
+    fn end(&mut self) -> Result<()> {
+        for seat in &mut self.seats {
+            if seat.run().is_some_and(Run::is_complete)
+                && let Seat::Running(run) = std::mem::replace(seat, Seat::Waiting)
+            {
+                *seat = Seat::Ended(run.finish());
             }
         }
         Ok(())
     }
 
-    /// Puts the step into the curves, and shows it if it is time.
-    fn note(&mut self, report: &Report, last: bool, evaluate: bool) -> Result<()> {
-        let (step, tokens) = (self.trainer.counters().step, self.trainer.counters().tokens);
-        let since = self.last_point.elapsed();
-        let mut point = TrainPoint {
-            step,
-            tokens,
-            loss: report.losses.total,
-            fvu: report.fvu,
-            l0: report.l0,
-            dead: report.dead,
-            lr: report.lr,
-            rate: self.rate(tokens),
-            loss_recovered: None,
-        };
-        self.history.push(point);
-        if evaluate && self.evaluate.is_some() {
-            let sae = self.trainer.dictionary(About::default());
-            if let Some(evaluate) = self.evaluate.as_mut() {
-                point.loss_recovered = Some(evaluate(&sae)?.recovered);
-                self.recovered = point.loss_recovered;
-                self.history.keep(point);
-            }
-        }
-        // A curve begins where the run does, however fast the machine is.
-        let first = step == 1;
-        if first || last || since >= BETWEEN_POINTS || point.loss_recovered.is_some() {
-            self.ctx.emit(TrainEvent::Point(point));
-            self.last_point = Instant::now();
-            self.pace.push_back((self.last_point, tokens));
-            while self.pace.len() > 1 && self.pace[0].0.elapsed() > RATE_OVER {
-                self.pace.pop_front();
-            }
-        }
-        Ok(())
-    }
-
-    /// Tokens a second over the last [`RATE_OVER`].
-    fn rate(&self, tokens: u64) -> f64 {
-        let (since, before) = self.pace.front().copied().unwrap_or((self.last_point, tokens));
-        (tokens - before) as f64 / since.elapsed().as_secs_f64().max(1e-9)
-    }
-
-    fn save(&self) -> Result<()> {
-        let points = self.history.points();
-        checkpoint::write(self.out, &self.trainer, &self.provenance, self.position, points)?;
-        self.ctx.emit(TrainEvent::Saved { tokens: self.trainer.counters().tokens });
-        Ok(())
-    }
-
-    /// The run was stopped or failed: what can be kept is kept, and the error says so.
-    fn break_off(&self, error: Error) -> Error {
-        let tokens = self.trainer.counters().tokens;
+    /// The job was stopped or the source failed: what can be kept is kept, and the error says so.
+    fn break_off(&mut self, error: Error) -> Error {
         if !error.is_cancelled() {
             // A broken run's own state is not to be trusted over its last good checkpoint.
-            let remedy = match checkpoint::path(self.out).exists() {
-                true => format!("{}; the last checkpoint is kept", error.remedy),
-                false => error.remedy,
-            };
-            return Error { remedy, ..error };
+            return self.running().fold(error, |error, run| run.with_last_checkpoint(error));
         }
         self.ctx.log("Stopping: writing a checkpoint");
-        match self.save() {
-            Ok(()) => Error {
-                remedy: format!("Resume it when you like: {tokens} tokens are safely kept"),
-                ..error
-            },
-            Err(failed) => Error {
-                what: format!("{}, but the run could not be saved", error.what),
-                why: failed.to_string(),
-                ..failed
-            },
+        let mut tokens = 0;
+        for run in self.running() {
+            if let Err(failed) = run.save(self.ctx) {
+                return Error {
+                    what: format!("{}, but the run could not be saved", error.what),
+                    why: failed.to_string(),
+                    ..failed
+                };
+            }
+            tokens = tokens.max(run.tokens());
         }
-    }
-
-    fn finish(self) -> Result<Sae> {
-        let sae = self.trainer.dictionary(About {
-            trained_on: Some(self.provenance),
-            config: serde_json::to_value(self.trainer.config()).ok(),
-            history: self.history.points().to_vec(),
-            ..About::default()
-        });
-        sae.save(self.out)?;
-        // Only now is the checkpoint of no more use; should it stay, the next run says so.
-        let _ = fs::remove_file(checkpoint::path(self.out));
-        Ok(sae)
+        let of = match self.running().count() {
+            0 | 1 => String::new(),
+            n => format!(" of {n} dictionaries"),
+        };
+        let remedy = format!("Resume it when you like: {tokens} tokens{of} are safely kept");
+        Error { remedy, ..error }
     }
 }

@@ -13,7 +13,7 @@ pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
     let rows = (6 + 8) * batch * d * F32;
     // An active latent: found (8 to 16 bytes), listed (8), its slope (4), sorted (12).
     let entry = 40;
-    let entries = match config.architecture.k() {
+    let entries = match config.architecture_at(1).k() {
         Some(k) => {
             let aux = if config.aux_weight > 0.0 { (d / 2).max(1).min(m) } else { 0 };
             // While they are sought a row holds twice as many candidates.
@@ -24,7 +24,10 @@ pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
     };
     // Dead latents are packed once more for the auxiliary loss.
     let dead = if config.aux_weight > 0.0 { m * d * F32 } else { 0 };
-    matrices + rows + entries + dead + 32 * m
+    let average = if config.ema.is_some() { 2 * m * d * F32 } else { 0 };
+    // A copy of the dictionary looks for the rows that are reconstructed worst.
+    let resampling = if config.resample.is_some() { 3 * m * d * F32 } else { 0 };
+    matrices + rows + entries + dead + average + resampling + 32 * m
 }
 
 #[cfg(test)]

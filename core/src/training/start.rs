@@ -1,5 +1,6 @@
 //! How a run begins: weights, bias, the scale of the activations.
 
+use super::config::{BiasStart, StartChoice};
 use crate::sae::Matrix;
 use crate::sae::architectures::Start;
 use crate::sae::engine::Parameters;
@@ -7,25 +8,54 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// Random directions of the norms that the architecture asks for; encoder rows point the same
-/// ways (tied at the start). Biases are 0.
+/// Random directions of the norms that the architecture, or else `choice`, asks for; encoder rows
+/// point the same ways (tied at the start) unless `choice` has it otherwise. Biases are 0.
 pub(super) fn weights(
     latents: usize,
     width: usize,
     start: Start,
+    choice: StartChoice,
     rng: &mut ChaCha8Rng,
 ) -> Parameters {
-    let mut directions = Matrix::zeros(latents, width);
-    for i in 0..latents {
-        let row = directions.row_mut(i);
+    let decoder_norm = choice.norm.unwrap_or(start.decoder_norm);
+    let encoder_norm = choice.norm.unwrap_or(start.encoder_norm);
+    let start = Start { decoder_norm, encoder_norm, ..start };
+    let mut directions = unit_rows(latents, width, rng);
+    let mut encoder =
+        if choice.untied { unit_rows(latents, width, rng) } else { directions.clone() };
+    encoder.data_mut().iter_mut().for_each(|w| *w *= start.encoder_norm);
+    directions.data_mut().iter_mut().for_each(|w| *w *= start.decoder_norm);
+    Parameters { encoder, b_enc: vec![0.0; latents], decoder: directions, b_dec: vec![0.0; width] }
+}
+
+/// Random directions at unit norm.
+fn unit_rows(rows: usize, width: usize, rng: &mut ChaCha8Rng) -> Matrix {
+    let mut all = Matrix::zeros(rows, width);
+    for i in 0..rows {
+        let row = all.row_mut(i);
         row.iter_mut().for_each(|w| *w = rng.sample(StandardNormal));
         let norm = row.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
         row.iter_mut().for_each(|w| *w = (f64::from(*w) / norm.max(f64::MIN_POSITIVE)) as f32);
     }
-    let mut encoder = directions.clone();
-    encoder.data_mut().iter_mut().for_each(|w| *w *= start.encoder_norm);
-    directions.data_mut().iter_mut().for_each(|w| *w *= start.decoder_norm);
-    Parameters { encoder, b_enc: vec![0.0; latents], decoder: directions, b_dec: vec![0.0; width] }
+    all
+}
+
+/// Where the decoder bias begins, found from some rows.
+pub(super) fn bias(start: BiasStart, rows: &[f32], width: usize) -> Vec<f32> {
+    match start {
+        BiasStart::Zero => vec![0.0; width],
+        BiasStart::Mean => mean(rows, width).iter().map(|m| *m as f32).collect(),
+        BiasStart::GeometricMedian => geometric_median(rows, width),
+    }
+}
+
+fn mean(rows: &[f32], width: usize) -> Vec<f64> {
+    let count = (rows.len() / width).max(1) as f64;
+    let mut mean = vec![0.0f64; width];
+    for row in rows.chunks(width) {
+        mean.iter_mut().zip(row).for_each(|(m, x)| *m += f64::from(*x) / count);
+    }
+    mean
 }
 
 /// The factor that brings `rows` to E‖x‖² = d; 1 where they are all zero.
@@ -41,11 +71,7 @@ const STEPS: usize = 100;
 /// The point with the least sum of distances to `rows`, by Weiszfeld's iteration from their
 /// mean, until it moves less than 1e-5. A few rows of huge norm hardly move it.
 pub fn geometric_median(rows: &[f32], width: usize) -> Vec<f32> {
-    let count = (rows.len() / width).max(1) as f64;
-    let mut guess = vec![0.0f64; width];
-    for row in rows.chunks(width) {
-        guess.iter_mut().zip(row).for_each(|(g, x)| *g += f64::from(*x) / count);
-    }
+    let mut guess = mean(rows, width);
     for _ in 0..STEPS {
         let mut next = vec![0.0f64; width];
         let mut total = 0.0;
@@ -76,6 +102,24 @@ mod tests {
         let rows = [1.0, 0.0, -1.0, 0.0, 0.0, 1e6, 0.0, -1e6f32];
         let median = geometric_median(&rows, 2);
         assert!(median.iter().all(|m| m.abs() < 1e-3), "{median:?}");
+    }
+
+    #[test]
+    fn a_start_that_was_chosen_is_followed() {
+        use rand::SeedableRng;
+        let usual = Start { decoder_norm: 1.0, encoder_norm: 1.0, bias_at_median: true };
+        let draw = |choice| weights(9, 5, usual, choice, &mut ChaCha8Rng::seed_from_u64(4));
+        let tied = draw(StartChoice::default());
+        assert_eq!(tied.encoder, tied.decoder);
+        let choice = StartChoice { untied: true, norm: Some(0.1), bias: None };
+        let other = draw(choice);
+        for (a, b) in other.encoder.row_norms().iter().zip(other.decoder.row_norms()) {
+            assert!((a - 0.1).abs() < 1e-6 && (b - 0.1).abs() < 1e-6);
+        }
+        assert!(other.encoder.row(0) != other.decoder.row(0));
+        let rows = [1.0, 2.0, 3.0, 6.0f32];
+        assert_eq!(bias(BiasStart::Mean, &rows, 2), [2.0, 4.0]);
+        assert_eq!(bias(BiasStart::Zero, &rows, 2), [0.0, 0.0]);
     }
 
     #[test]

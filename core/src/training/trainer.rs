@@ -1,7 +1,8 @@
 //! One training run between its steps: weights, moments, counters. Knows nothing of files,
 //! sources or events.
 
-use super::config::TrainConfig;
+use super::average;
+use super::config::{BiasStart, TrainConfig};
 use super::start;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sae::architectures::{self, Losses, Rule, Step};
@@ -17,10 +18,12 @@ const EPS: f64 = 1e-8;
 
 /// A training run between its steps.
 pub struct Trainer {
-    config: TrainConfig,
+    pub(super) config: TrainConfig,
     rule: Box<dyn Rule>,
-    engine: Box<dyn Engine>,
-    counters: Counters,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) counters: Counters,
+    /// The moving average of the weights, if one is kept.
+    pub(super) average: Option<Parameters>,
     scaled: Vec<f32>,
     fired: Vec<bool>,
 }
@@ -67,12 +70,14 @@ impl Trainer {
         check_finite(first, width)?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let start = architectures::rule(&config.architecture).start();
-        let mut parameters = start::weights(config.latents, width, start, &mut rng);
+        let mut parameters = start::weights(config.latents, width, start, config.start, &mut rng);
         let scale = if config.normalize { start::scale(first, width) } else { 1.0 };
-        if start.bias_at_median {
+        let usual = if start.bias_at_median { BiasStart::GeometricMedian } else { BiasStart::Zero };
+        let bias = config.start.bias.unwrap_or(usual);
+        if bias != BiasStart::Zero {
             let batch = &first[..first.len().min(config.batch * width)];
             let scaled: Vec<f32> = batch.iter().map(|x| (f64::from(*x) * scale) as f32).collect();
-            parameters.b_dec = start::geometric_median(&scaled, width);
+            parameters.b_dec = start::bias(bias, &scaled, width);
         }
         let counters =
             Counters { step: 0, tokens: 0, silent_for: vec![0; config.latents], scale, rng };
@@ -104,6 +109,7 @@ impl Trainer {
         }
         Ok(Self {
             rule: architectures::rule(&config.architecture),
+            average: config.ema.map(|_| parameters.clone()),
             engine: engine::engine(&Device::Cpu, parameters, optimizer),
             config: config.clone(),
             fired: vec![false; config.latents],
@@ -129,6 +135,10 @@ impl Trainer {
             &self.scaled
         };
         let rows = batch.len() / width;
+        if self.config.k_anneal.is_some() {
+            let now = self.config.architecture_at(self.counters.step + 1);
+            self.rule = architectures::rule(&now);
+        }
         self.engine.load(batch);
         let step = Step {
             rows,
@@ -178,6 +188,9 @@ impl Trainer {
         let lr = self.config.lr_at(number);
         let (beta1, beta2) = self.config.betas;
         self.engine.update(&Adam { lr, beta1, beta2, eps: EPS, step: number, scale }, unit);
+        if let (Some(average), Some(decay)) = (&mut self.average, self.config.ema) {
+            average::follow(average, self.engine.parameters(), decay);
+        }
         let rows = (batch.len() / self.width()) as u64;
         self.counters.step = number;
         self.counters.tokens += rows;
@@ -245,9 +258,34 @@ impl Trainer {
     }
 
     /// The dictionary as it is now, for raw activations: the scale is folded into the biases, so
-    /// that directions keep their norms and activations come out in raw units.
+    /// that directions keep their norms and activations come out in raw units. Where an average
+    /// of the weights is kept, the dictionary is made of that (directions brought back to unit
+    /// norm, if the architecture holds them there).
     pub fn dictionary(&self, about: About) -> Sae {
-        let Parameters { encoder, b_enc, decoder, b_dec } = self.engine.parameters();
+        match &self.average {
+            None => self.dictionary_of(self.engine.parameters(), about),
+            Some(average) => {
+                let mut sae = self.dictionary_of(average, about);
+                if self.rule.unit_directions() {
+                    average::to_unit_rows(&mut sae.decoder);
+                }
+                sae
+            }
+        }
+    }
+
+    /// The moving average of the weights, if one is kept.
+    pub fn average(&self) -> Option<&Parameters> {
+        self.average.as_ref()
+    }
+
+    /// Goes on with this moving average; for a run that is read from a checkpoint.
+    pub(super) fn set_average(&mut self, average: Option<Parameters>) {
+        self.average = average;
+    }
+
+    pub(super) fn dictionary_of(&self, parameters: &Parameters, about: About) -> Sae {
+        let Parameters { encoder, b_enc, decoder, b_dec } = parameters;
         // ReLU and TopK commute with a factor: f(s x) / s is what the biases / s give for x.
         let scale = self.counters.scale;
         let raw = |v: &[f32]| v.iter().map(|b| (f64::from(*b) / scale) as f32).collect();

@@ -148,6 +148,7 @@ pub fn run(args: &TrainArgs, global: &Global) -> Result<Report> {
             kept = true;
             None
         }
+        TrainEvent::Resampled { .. } => None,
     };
     let outcome = watch::run("Train", hear, move |ctx| train(ctx, &asked, &settings));
     let sae = outcome.map_err(|error| match error.is_cancelled() && kept {
