@@ -3,8 +3,8 @@
 use super::Latents;
 use super::engine::{Engine, OptimizerState, Parameters, Penalty, Set, Spent, Target};
 use super::kernels::{
-    self, Adam, Columns, Encoding, Gradients, Packed, Reconstruction, Scatter, Select, Slice, Stop,
-    Sums,
+    self, Adam, Choice, Coarse, Columns, Encoding, Gradients, Grain, Packed, Reconstruction,
+    Scatter, Select, Slice, Stop, Sums, TopEncoding,
 };
 use crate::error::{Error, Result};
 use rayon::prelude::*;
@@ -51,6 +51,11 @@ pub(super) struct Cpu {
     stale: bool,
     packed_part: Packed,
     encoding: Encoding,
+    /// Where the k greatest latents are sought by way of a coarse product.
+    choice: Choice,
+    coarse: Coarse,
+    coarse_stale: bool,
+    top_encoding: TopEncoding,
     batch: Vec<f32>,
     centred: Vec<f32>,
     main: State,
@@ -72,6 +77,10 @@ impl Cpu {
             stale: true,
             packed_part: Packed::new(),
             encoding: Encoding::default(),
+            choice: Choice::default(),
+            coarse: Coarse::new(Grain::Int8),
+            coarse_stale: true,
+            top_encoding: TopEncoding::default(),
             batch: Vec::new(),
             centred: Vec::new(),
             main: State::new(m, d),
@@ -95,6 +104,31 @@ impl Cpu {
 
     fn width(&self) -> usize {
         self.parameters.b_dec.len()
+    }
+
+    /// The k greatest latents by way of a coarse product.
+    fn encode_top(&mut self, set: Set, k: usize, grain: Grain, stop: Stop<'_>) -> Result<()> {
+        let start = Instant::now();
+        let Parameters { encoder, b_enc, .. } = &self.parameters;
+        if self.coarse_stale || self.coarse.grain() != grain {
+            self.coarse.pack(grain, encoder, b_enc);
+            self.coarse_stale = false;
+        }
+        self.spent.prepare += start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let state = match set {
+            Set::Main => &mut self.main,
+            Set::Auxiliary => &mut self.auxiliary,
+        };
+        state.is_dense = false;
+        let (rows, memory) = (&self.centred, &mut self.top_encoding);
+        let coarse = &self.coarse;
+        let rescored =
+            kernels::encode_top(rows, encoder, b_enc, coarse, k, memory, &mut state.latents, stop)?;
+        let rows = state.latents.rows().max(1) as f64;
+        self.choice.learn(grain, rescored as f64 / rows);
+        self.spent.encode += start.elapsed().as_secs_f64();
+        Ok(())
     }
 
     fn finish_bias(&mut self) {
@@ -146,6 +180,12 @@ impl Engine for Cpu {
         select: Select,
         stop: Stop<'_>,
     ) -> Result<()> {
+        if let (Select::TopK(k), None) = (select, among) {
+            let (m, d) = (self.parameters.b_enc.len(), self.width());
+            if let Some(grain) = self.choice.grain(m, d, k) {
+                return self.encode_top(set, k, grain, stop);
+            }
+        }
         let start = Instant::now();
         let Parameters { encoder, b_enc, .. } = &self.parameters;
         let packed = match among {
@@ -334,6 +374,8 @@ impl Engine for Cpu {
         let slice = Slice { weights: b_dec, moments: of_b_dec };
         kernels::update_bias(slice, |i| g.b_dec[i], adam);
         self.stale = true;
+        self.coarse_stale = true;
+        self.choice.count();
         self.spent.update += start.elapsed().as_secs_f64();
     }
 

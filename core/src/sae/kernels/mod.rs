@@ -5,11 +5,19 @@
 //! in [`portable`].
 
 mod adam;
+mod candidates;
+mod choice;
+mod coarse;
+#[cfg(test)]
+mod coarse_tests;
+mod coarse_tile;
 mod columns;
 mod dense;
 mod encode;
+mod encode_top;
 mod packed;
 pub mod portable;
+mod rescore;
 mod rows;
 mod select;
 mod simd;
@@ -17,9 +25,12 @@ mod simd;
 mod tests;
 
 pub use adam::{Adam, Moments, Slice, gradient_norm, update_bias, update_rows};
+pub use choice::Choice;
+pub use coarse::{Coarse, Grain};
 pub use columns::{Columns, Gradients, Scatter, pull_on_bias, scatter};
 pub(crate) use dense::{encode_dense, reconstruct_dense, scatter_dense};
 pub use encode::{Encoding, encode};
+pub use encode_top::{TopEncoding, encode_top};
 pub use packed::Packed;
 pub use rows::{Reconstruction, Sums, decode, reconstruct, subtract_from_rows, variance};
 pub use select::{Select, TopK};

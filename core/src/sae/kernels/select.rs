@@ -51,6 +51,22 @@ impl TopK {
         }
     }
 
+    /// Takes a value into account if it is positive; indices come in any order, each once.
+    pub(super) fn offer(&mut self, index: u32, value: f32) {
+        if value > 0.0 {
+            self.candidates.push(u64::from(value.to_bits()) << 32 | u64::from(!index));
+        }
+    }
+
+    /// The k-th greatest value so far, or 0.
+    pub(super) fn kth(&mut self) -> f32 {
+        if self.k == 0 || self.candidates.len() < self.k {
+            return 0.0;
+        }
+        let (_, kth, _) = self.candidates.select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
+        f32::from_bits((*kth >> 32) as u32)
+    }
+
     fn shrink(&mut self) {
         if self.candidates.len() <= self.k {
             return;
