@@ -1,6 +1,7 @@
 //! Edits as changes of a forward pass.
 
 use super::Edit;
+use super::rows::edit_row;
 use crate::activations::numbers;
 use crate::error::{Error, Result};
 use crate::llama::{Change, Site};
@@ -90,23 +91,10 @@ impl Change for SiteEdits {
         let latents = self.sae.encode(&rows)?;
         let mut changed = false;
         for (i, (row, position)) in at.iter().enumerate() {
-            let mut new: BTreeMap<u32, (f32, f32)> = BTreeMap::new();
-            for edit in self.edits.iter().filter(|e| e.positions.contains(*position)) {
-                let f = latents.get(i, edit.latent);
-                let (_, to) = new.entry(edit.latent).or_insert((f, f));
-                *to = edit.op.apply(*to);
-            }
+            let here = self.edits.iter().filter(|e| e.positions.contains(*position));
+            let ops = here.map(|e| (e.latent, e.op));
             let x = &mut values[row * width..][..width];
-            for (latent, (from, to)) in new {
-                if from == to {
-                    continue;
-                }
-                changed = true;
-                let direction = self.sae.direction(latent as usize);
-                for (x, d) in x.iter_mut().zip(direction) {
-                    *x += (to - from) * d;
-                }
-            }
+            changed |= edit_row(&self.sae, |latent| latents.get(i, latent), ops, x);
         }
         // What did not change keeps its very tensor.
         if changed { like(x, values) } else { Ok(x.clone()) }

@@ -2,10 +2,12 @@
 
 mod compile;
 mod edit;
+mod rows;
 mod whole;
 
 pub use compile::{Dictionaries, Edits};
 pub use edit::{Edit, Op, Positions};
+pub use rows::{RowEdits, Shift};
 pub use whole::{Replace, Splice, ZeroSite};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What an edit must do, checked against the words of its definition.
 
-use super::{Dictionaries, Edit, Edits, Replace, Splice, ZeroSite};
+use super::{Dictionaries, Edit, Edits, Op, Replace, RowEdits, Shift, Splice, ZeroSite};
 use crate::activations::testing::{tiny_model, tiny_sae};
 use crate::llama::{Change, Logits, Model, Plan, Site, Tokens};
 use crate::sae::Sae;
@@ -185,4 +185,45 @@ fn close(a: &[f32], b: &[f32], within: f32) {
     assert_eq!(a.len(), b.len());
     let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst <= within, "{worst}");
+}
+
+#[test]
+fn edits_of_single_rows_are_those_of_positions() {
+    let (model, sae) = (tiny_model(), Arc::new(tiny_sae(&[16, 24])));
+    let plain = run(&model, &[]);
+    let (latent, row) = active_latent(&sae, &plain.0);
+    let (text, position) = (row / 6, row % 6);
+    // The edit by positions changes both texts there, that by rows only one.
+    let by_position = edited(&model, &sae, &[&format!("resid.0/{latent} ablate @ {position}")]);
+    let ops = [(latent, Op::Ablate)];
+    let change = RowEdits { sae: &sae, rows: vec![(row, &ops)] };
+    let by_row = run(&model, &[(SITE, &change)]);
+    let of = |values: &[f32], text: usize| {
+        let each = values.len() / 2;
+        values[text * each..][..each].to_vec()
+    };
+    assert_eq!(of(&by_row.1, text), of(&by_position.1, text));
+    assert_ne!(of(&by_row.1, text), of(&plain.1, text));
+    assert_eq!(of(&by_row.1, 1 - text), of(&plain.1, 1 - text));
+    let beyond = RowEdits { sae: &sae, rows: vec![(12, &ops)] };
+    let plan = Plan { change: &[(SITE, &beyond)], ..Plan::default() };
+    assert!(model.forward(&tokens(), &plan).is_err());
+}
+
+#[test]
+fn a_shift_is_added_to_its_rows_alone() {
+    let model = tiny_model();
+    let plain = run(&model, &[]);
+    let width = plain.0.len() / 12;
+    let by: Vec<f32> = (0..width).map(|i| i as f32 / 8.0).collect();
+    let change = Shift { rows: vec![(7, by.clone())] };
+    let shifted = run(&model, &[(SITE, &change)]);
+    for row in 0..12 {
+        let (old, new) = (&plain.0[row * width..][..width], &shifted.0[row * width..][..width]);
+        let want: Vec<f32> = old.iter().zip(&by).map(|(x, b)| x + b).collect();
+        assert_eq!(new, if row == 7 { &want[..] } else { old });
+    }
+    let narrow = Shift { rows: vec![(7, vec![0.0; width - 1])] };
+    let plan = Plan { change: &[(SITE, &narrow)], ..Plan::default() };
+    assert!(model.forward(&tokens(), &plan).is_err());
 }
