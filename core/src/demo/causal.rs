@@ -1,28 +1,32 @@
 //! What the number latents do: verbs must flip with them, pronouns must not.
 
-use super::check::{BATCH, VerbChoice};
-use super::probe::{PROBED, by_latent, choose};
-use super::stream::ends;
-use super::truth_report::{Halves, logits_of, rows_of};
-use crate::activations::{gather, site_output};
-use crate::edits::Replace;
+use super::number::{Attribution, Target, each_once};
+use super::places::Sheet;
+use super::probe::PROBED;
+use crate::edits::{Op, RowEdits};
 use crate::error::Result;
 use crate::jobs::JobContext;
-use crate::llama::{Model, Site, TokenizerHandle, Tokens};
+use crate::llama::{Change, Model, Site};
 use crate::sae::Sae;
-use crate::world::{AgreementKind, Document, Number, Pronoun};
-use candle_core::Tensor;
+use crate::world::{Document, Number};
 use serde::{Deserialize, Serialize};
+
+/// Numbers of latents on the curve.
+const CURVE: [usize; 6] = [1, 2, 5, 10, 20, 50];
 
 /// What the edits of the number latents did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Causal {
-    /// The five latents that tell number best.
+    /// The five latents that carry number, the first the most.
     pub latents: Vec<u32>,
-    /// The five that rise with a plural subject, and the five that rise with a singular one.
+    /// The five whose silence pulls verbs most away from a singular and from a plural subject.
     pub latents_by_number: [Vec<u32>; 2],
-    /// One entry an edit.
+    /// One entry an edit, that of `latents` to the other number first.
     pub edits: Vec<CausalEdit>,
+    /// The first edit with 1, 2, 5, … latents in the place of five.
+    pub curve: Vec<CurvePoint>,
+    /// How the latents were chosen and what was done, in a few sentences.
+    pub definition: String,
 }
 
 /// What one way of editing did, on documents that no latent was chosen on.
@@ -46,75 +50,37 @@ pub struct CausalEdit {
     pub pronoun_shift: f64,
 }
 
-impl CausalEdit {
+/// One point of the curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Latents edited.
+    pub latents: usize,
     /// Share of verbs flipped.
-    pub fn flip_share(&self) -> f64 {
-        self.flipped as f64 / self.verbs as f64
-    }
-
+    pub flipped: f64,
     /// Share of pronouns that kept their gender.
-    pub fn kept_share(&self) -> f64 {
-        self.kept as f64 / self.pronouns as f64
-    }
+    pub kept: f64,
 }
 
-/// A way of editing, at the token before each verb and pronoun unless it says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// The five best set to 0.
-    Ablate,
-    /// The five best set to 0 at every token.
-    AblateEverywhere,
-    /// The five that rise with the subject's number set to 0.
-    AblateOwn,
-    /// The five best set to their mean before verbs of the other number.
-    Swap,
-}
+const DEFINITION: &str = "Latents are chosen on the even documents and judged on the odd ones, by \
+    what setting them to their mean before verbs of the other number does to logit(right) − \
+    logit(wrong), to first order with gradients averaged along the way (integrated gradients), \
+    one after another. They are edited at the token before each verb and pronoun, and the model \
+    runs on with whatever the dictionary does not explain left as it is. Setting the latents of a \
+    number to 0 takes that number away without putting the other in its place: verbs of plural \
+    subjects then fall back to the singular, the commoner form, and those of singular ones stay. \
+    'All that differs' moves the whole site by the difference of its two means: no dictionary \
+    can be expected to do more.";
 
-impl Way {
-    const ALL: [Self; 4] = [Self::Ablate, Self::AblateEverywhere, Self::AblateOwn, Self::Swap];
+/// How the edits are called.
+const SWAP: &str = "5 number latents to the other number's mean";
+const ZERO: &str = "5 number latents to 0";
+const ZERO_OWN: &str = "5 latents of the subject's number to 0";
+const WHOLE: &str = "all that differs between the numbers";
 
-    fn words(self) -> &'static str {
-        match self {
-            Self::Ablate => "ablate the 5 number latents at the token before",
-            Self::AblateEverywhere => "ablate the 5 number latents at every token",
-            Self::AblateOwn => {
-                "ablate the 5 latents of the subject's own number at the token before"
-            }
-            Self::Swap => "set the 5 number latents to the other number's mean at the token before",
-        }
-    }
-}
-
-/// Where the model chooses, and which edit its place gets.
-struct Place {
-    row: usize,
-    choice: VerbChoice,
-    number: Number,
-    verb: bool,
-}
-
-struct Tools<'a> {
-    sae: &'a Sae,
-    both: Vec<u32>,
-    own: [Vec<u32>; 2],
-    /// Mean of each of `both` before singular and before plural verbs.
-    means: [Vec<f32>; 2],
-}
-
-pub(super) fn causal<E>(
-    ctx: &JobContext<E>,
-    model: &Model,
-    sae: &Sae,
-    site: Site,
-    documents: &[Document],
-    number: &Halves<'_>,
-) -> Result<Causal> {
-    let tools = Tools::new(sae, number);
-    let mut edits: Vec<CausalEdit> = Way::ALL
-        .iter()
-        .map(|way| CausalEdit {
-            edit: way.words().to_owned(),
+impl CausalEdit {
+    fn new(edit: impl Into<String>) -> Self {
+        Self {
+            edit: edit.into(),
             verbs: 0,
             flipped: 0,
             by_number: [(0, 0); 2],
@@ -122,175 +88,124 @@ pub(super) fn causal<E>(
             pronouns: 0,
             kept: 0,
             pronoun_shift: 0.0,
-        })
-        .collect();
-    let judging: Vec<Document> = documents.iter().skip(1).step_by(2).cloned().collect();
-    ctx.progress().stage("Editing number", "documents", 0, judging.len() as u64);
-    for chunk in judging.chunks(BATCH) {
-        ctx.check()?;
-        let rows = rows_of(model, chunk)?;
-        let tokens = Tokens::padded(&rows, super::bpe::EOS)?;
-        let (before, pass) = logits_of(model, &tokens, &[site], &[])?;
-        let x = site_output(&pass, site)?;
-        let places = places(model.need_tokenizer()?, chunk, &rows)?;
-        for (way, edit) in Way::ALL.into_iter().zip(&mut edits) {
-            ctx.check()?;
-            let edited = tools.edited(site, &x, &tokens, &places, way)?;
-            let shape = (tokens.batch(), tokens.positions(), sae.width());
-            let change = Replace(Tensor::from_vec(edited, shape, model.device())?);
-            let (after, _) = logits_of(model, &tokens, &[], &[(site, &change)])?;
-            for place in &places {
-                let at =
-                    (place.row * tokens.positions() + place.choice.position) * model.config().vocab;
-                let margin = |logits: &[f32]| {
-                    logits[at + place.choice.right as usize]
-                        - logits[at + place.choice.wrong as usize]
-                };
-                edit.count(place, margin(&before), margin(&after));
-            }
         }
-        ctx.progress().add(chunk.len() as u64);
     }
-    for edit in &mut edits {
-        edit.verb_shift /= edit.verbs.max(1) as f64;
-        edit.pronoun_shift /= edit.pronouns.max(1) as f64;
-    }
-    Ok(Causal { latents: tools.both, latents_by_number: tools.own, edits })
-}
 
-impl CausalEdit {
-    fn count(&mut self, place: &Place, before: f32, after: f32) {
-        if before <= 0.0 {
-            return;
-        }
-        let (shift, holds) = (f64::from(after - before), after > 0.0);
-        if place.verb {
-            self.verbs += 1;
-            self.flipped += usize::from(!holds);
-            let number = &mut self.by_number[place.number as usize];
-            number.0 += 1;
-            number.1 += usize::from(!holds);
-            self.verb_shift += shift;
-        } else {
-            self.pronouns += 1;
-            self.kept += usize::from(holds);
-            self.pronoun_shift += shift;
-        }
+    /// Share of verbs flipped.
+    pub fn flip_share(&self) -> f64 {
+        self.flipped as f64 / self.verbs.max(1) as f64
     }
-}
 
-/// Verbs (not those of pronouns) and pronouns where both forms are one token.
-fn places(
-    tokenizer: &TokenizerHandle,
-    documents: &[Document],
-    rows: &[Vec<u32>],
-) -> Result<Vec<Place>> {
-    let mut out = Vec::new();
-    for (row, (document, tokens)) in documents.iter().zip(rows).enumerate() {
-        let ends = ends(tokenizer, tokens);
-        for a in &document.truth.agreements {
-            if a.kind == AgreementKind::Pronoun {
+    /// Share of pronouns that kept their gender.
+    pub fn kept_share(&self) -> f64 {
+        self.kept as f64 / self.pronouns.max(1) as f64
+    }
+
+    /// Counts the places of a sheet, of which the unedited model must get right what is counted.
+    fn count(&mut self, sheet: &Sheet, after: &[f32]) {
+        for ((place, &before), &after) in sheet.places.iter().zip(&sheet.margins).zip(after) {
+            if before <= 0.0 {
                 continue;
             }
-            if let Some(choice) = VerbChoice::of(tokenizer, &document.text, a, &ends)? {
-                out.push(Place { row, choice, number: a.number, verb: true });
-            }
-        }
-        for (i, p) in document.truth.pronouns.iter().enumerate() {
-            // A person is neither: the edit for singular and that for plural take turns.
-            let number = if i % 2 == 0 { Number::Singular } else { Number::Plural };
-            if let Some(choice) = pronoun_choice(tokenizer, &document.text, p, &ends)? {
-                out.push(Place { row, choice, number, verb: false });
+            let (shift, holds) = (f64::from(after - before), after > 0.0);
+            if place.verb {
+                self.verbs += 1;
+                self.flipped += usize::from(!holds);
+                let number = &mut self.by_number[place.number as usize];
+                number.0 += 1;
+                number.1 += usize::from(!holds);
+                self.verb_shift += shift;
+            } else {
+                self.pronouns += 1;
+                self.kept += usize::from(holds);
+                self.pronoun_shift += shift;
             }
         }
     }
-    Ok(out)
+
+    fn finish(mut self) -> Self {
+        self.verb_shift /= self.verbs.max(1) as f64;
+        self.pronoun_shift /= self.pronouns.max(1) as f64;
+        self
+    }
 }
 
-fn pronoun_choice(
-    tokenizer: &TokenizerHandle,
-    text: &str,
-    pronoun: &Pronoun,
-    ends: &[usize],
-) -> Result<Option<VerbChoice>> {
-    let right = tokenizer.encode(pronoun.span.of(text), false)?;
-    let wrong = tokenizer.encode(&pronoun.wrong, false)?;
-    let before = text[..pronoun.span.start].trim_end().len();
-    let position = ends.iter().position(|&end| end == before);
-    Ok(match (&right[..], &wrong[..], position) {
-        (&[right], &[wrong], Some(position)) => Some(VerbChoice { position, right, wrong }),
-        _ => None,
-    })
+/// The judging half, to be edited many times.
+struct Judge<'a, E> {
+    ctx: &'a JobContext<E>,
+    model: &'a Model,
+    sae: &'a Sae,
+    site: Site,
+    sheets: Vec<Sheet>,
 }
 
-impl<'a> Tools<'a> {
-    fn new(sae: &'a Sae, number: &Halves<'_>) -> Self {
-        let columns = by_latent(number.chosen_on);
-        let plural = &number.chosen_truth;
-        let both = choose(&columns, plural, PROBED, None);
-        let own = [
-            choose(&columns, plural, PROBED, Some(-1.0)),
-            choose(&columns, plural, PROBED, Some(1.0)),
-        ];
-        let mean = |which: bool| {
-            let rows = plural.iter().filter(|&&p| p == which).count().max(1) as f32;
-            let of = |latent: &u32| {
-                let column = columns[*latent as usize].iter();
-                column
-                    .filter(|(row, _)| plural[*row as usize] == which)
-                    .map(|(_, v)| v)
-                    .sum::<f32>()
-                    / rows
-            };
-            both.iter().map(of).collect()
-        };
-        let means = [mean(false), mean(true)];
-        Self { sae, both, own, means }
+impl<E> Judge<'_, E> {
+    /// What `ops`, for a singular and for a plural subject, do.
+    fn edit(&self, name: impl Into<String>, ops: &[Vec<(u32, Op)>; 2]) -> Result<CausalEdit> {
+        self.change(name, |sheet| RowEdits {
+            sae: self.sae,
+            rows: each_once(sheet)
+                .into_iter()
+                .map(|(row, i)| (row, &ops[sheet.places[i].number as usize][..]))
+                .collect(),
+        })
     }
 
-    /// The site's output after an edit: x + Σ (f' − f) d.
-    fn edited(
+    fn change<C: Change>(
         &self,
-        site: Site,
-        x: &[f32],
-        tokens: &Tokens,
-        places: &[Place],
-        way: Way,
-    ) -> Result<Vec<f32>> {
-        let everywhere: Vec<(usize, Number)> =
-            (0..tokens.batch() * tokens.positions()).map(|at| (at, Number::Singular)).collect();
-        let mut at: Vec<(usize, Number)> = match way {
-            Way::AblateEverywhere => everywhere,
-            _ => {
-                let at = |p: &Place| p.row * tokens.positions() + p.choice.position;
-                places.iter().map(|p| (at(p), p.number)).collect()
-            }
-        };
-        at.sort_by_key(|(at, _)| *at);
-        at.dedup_by_key(|(at, _)| *at);
-        let width = self.sae.width();
-        let rows: Vec<usize> = at.iter().map(|(at, _)| *at).collect();
-        let latents = self.sae.encode(&gather(x, width, &rows, site)?)?;
-        let mut out = x.to_vec();
-        for (row, (at, number)) in at.into_iter().enumerate() {
-            let target: Vec<(u32, f32)> = match way {
-                Way::Ablate | Way::AblateEverywhere => {
-                    self.both.iter().map(|&l| (l, 0.0)).collect()
-                }
-                Way::AblateOwn => self.own[number as usize].iter().map(|&l| (l, 0.0)).collect(),
-                Way::Swap => {
-                    let other = &self.means[1 - number as usize];
-                    self.both.iter().copied().zip(other.iter().copied()).collect()
-                }
-            };
-            let x = &mut out[at * width..][..width];
-            for (latent, value) in target {
-                let change = value - latents.get(row, latent);
-                for (x, d) in x.iter_mut().zip(self.sae.direction(latent as usize)) {
-                    *x += change * d;
-                }
-            }
+        name: impl Into<String>,
+        change: impl Fn(&Sheet) -> C,
+    ) -> Result<CausalEdit> {
+        let mut out = CausalEdit::new(name);
+        for sheet in &self.sheets {
+            self.ctx.check()?;
+            out.count(sheet, &sheet.margins_under(self.model, self.site, &change(sheet))?);
         }
-        Ok(out)
+        self.ctx.progress().add(1);
+        Ok(out.finish())
     }
+}
+
+/// Finds the number latents on the even documents and edits them on the odd ones.
+pub(super) fn causal<E>(
+    ctx: &JobContext<E>,
+    model: &Model,
+    sae: &Sae,
+    site: Site,
+    documents: &[Document],
+) -> Result<Causal> {
+    ctx.progress().stage("Looking for number latents", "documents", 0, documents.len() as u64);
+    let half = |odd: usize| {
+        let half: Vec<Document> = documents.iter().skip(odd).step_by(2).cloned().collect();
+        Sheet::read(ctx, model, sae, site, &half)
+    };
+    let found = Attribution::new(ctx, model, sae, site, &half(0)?)?;
+    let most = CURVE.iter().copied().max().unwrap_or(PROBED);
+    let order = found.choose(Target::OtherMean, None, most);
+    let latents: Vec<u32> = order.iter().copied().take(PROBED).collect();
+    let latents_by_number = [Number::Singular, Number::Plural]
+        .map(|number| found.choose(Target::Zero, Some(number), PROBED));
+    let to_zero = |latents: &[u32]| latents.iter().map(|&l| (l, Op::Ablate)).collect::<Vec<_>>();
+
+    let judge = Judge { ctx, model, sae, site, sheets: half(1)? };
+    ctx.progress().stage("Editing number", "edits", 0, 4 + CURVE.len() as u64);
+    let means = found.means();
+    let zero = to_zero(&latents);
+    let edits = vec![
+        judge.edit(SWAP, &means.swap(&latents))?,
+        judge.edit(ZERO, &[zero.clone(), zero])?,
+        judge.edit(ZERO_OWN, &latents_by_number.clone().map(|own| to_zero(&own)))?,
+        judge.change(WHOLE, |sheet| means.shift(sheet, 1.0))?,
+    ];
+    let mut curve = Vec::new();
+    for count in CURVE {
+        let first: Vec<u32> = order.iter().copied().take(count).collect();
+        let edit = judge.edit(SWAP, &means.swap(&first))?;
+        curve.push(CurvePoint {
+            latents: first.len(),
+            flipped: edit.flip_share(),
+            kept: edit.kept_share(),
+        });
+    }
+    Ok(Causal { latents, latents_by_number, edits, curve, definition: DEFINITION.to_owned() })
 }

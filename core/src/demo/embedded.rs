@@ -25,6 +25,7 @@ mod tests {
     use crate::llama::Site;
     use crate::sae::{About, Architecture, L1Penalty, Matrix, Sae};
     use crate::world::AgreementKind;
+    use crate::world::Variable;
 
     #[test]
     fn the_tokenizer_is_the_one_its_code_makes() {
@@ -88,7 +89,7 @@ mod tests {
         };
         let ctx = JobContext::<()>::unwatched();
         let report = truth_report(&ctx, &model, &sae, &request).expect("a report");
-        assert_eq!(report.variables.len(), 5);
+        assert_eq!(report.variables.len(), Variable::ALL.len());
         for variable in &report.variables {
             assert!(variable.tokens > 50 && variable.classes.len() >= 2, "{variable:?}");
             for class in &variable.classes {
@@ -104,6 +105,12 @@ mod tests {
             assert_eq!(edit.by_number.iter().map(|n| n.0).sum::<usize>(), edit.verbs);
             assert!(edit.verb_shift < 0.0, "an edit of number must cost the verb: {edit:?}");
         }
+        // Without a dictionary in between, moving all that differs flips most verbs.
+        let whole = report.causal.edits.last().expect("edits");
+        assert!(whole.flip_share() > 0.9 && whole.kept_share() > 0.98, "{whole:?}");
+        // More latents of an exact dictionary do more, up to about that.
+        let curve = &report.causal.curve;
+        assert!(curve.last().expect("a point").flipped > curve[0].flipped);
         let again = truth_report(&ctx, &model, &sae, &request).expect("a report");
         assert_eq!(report, again);
     }

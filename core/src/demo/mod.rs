@@ -5,7 +5,9 @@ mod causal;
 mod check;
 mod embedded;
 mod muon;
+mod number;
 mod optimizer;
+mod places;
 mod probe;
 mod stream;
 mod tour;
@@ -13,7 +15,7 @@ mod training;
 mod truth_report;
 
 pub use bpe::{BOS, EOS, VOCABULARY, tokenizer_json};
-pub use causal::{Causal, CausalEdit};
+pub use causal::{Causal, CausalEdit, CurvePoint};
 pub use check::{Knowledge, Score, agreement, check_model};
 pub use embedded::model;
 pub use tour::{ReadableFeature, TourEvent, TourReport, TourRequest, tour};

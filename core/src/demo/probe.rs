@@ -41,26 +41,39 @@ pub(super) fn by_latent(latents: &Latents) -> Vec<Vec<(u32, f32)>> {
     columns
 }
 
+/// The threshold above which scored rows give the greatest F1, and that F1; `positives` counts the
+/// true rows, those without a score included. Below the last score lies `floor`.
+fn best_threshold(
+    mut scored: Vec<(f64, bool)>,
+    positives: usize,
+    floor: f64,
+) -> Option<(f64, f64)> {
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut hits, mut best) = (0usize, None);
+    for (said, &(score, is_so)) in scored.iter().enumerate() {
+        hits += usize::from(is_so);
+        let next = scored.get(said + 1).map_or(floor, |n| n.0);
+        // Equal scores fall on the same side of a threshold.
+        if next == score || hits == 0 {
+            continue;
+        }
+        let f1 = 2.0 * hits as f64 / (said + 1 + positives) as f64;
+        if best.is_none_or(|(_, most)| f1 > most) {
+            best = Some(((score + next) / 2.0, f1));
+        }
+    }
+    best
+}
+
 /// The latent and threshold with the greatest F1 on these rows.
 pub(super) fn best_single(columns: &[Vec<(u32, f32)>], truth: &[bool]) -> Option<Single> {
     let positives = truth.iter().filter(|&&t| t).count();
     let mut best: Option<Single> = None;
     for (latent, column) in columns.iter().enumerate() {
-        let mut sorted: Vec<(f32, bool)> =
-            column.iter().map(|&(row, v)| (v, truth[row as usize])).collect();
-        sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut hits = 0;
-        for (said, &(value, is_so)) in sorted.iter().enumerate() {
-            hits += usize::from(is_so);
-            let next = sorted.get(said + 1).map_or(0.0, |n| n.0);
-            // Equal values fall on the same side of a threshold.
-            if next == value || hits == 0 {
-                continue;
-            }
-            let f1 = 2.0 * f64::from(hits as u32) / (said + 1 + positives) as f64;
-            if best.is_none_or(|b| f1 > b.f1) {
-                best = Some(Single { latent: latent as u32, threshold: (value + next) / 2.0, f1 });
-            }
+        let scored = column.iter().map(|&(row, v)| (f64::from(v), truth[row as usize])).collect();
+        let Some((threshold, f1)) = best_threshold(scored, positives, 0.0) else { continue };
+        if best.is_none_or(|b| f1 > b.f1) {
+            best = Some(Single { latent: latent as u32, threshold: threshold as f32, f1 });
         }
     }
     best
@@ -68,18 +81,21 @@ pub(super) fn best_single(columns: &[Vec<(u32, f32)>], truth: &[bool]) -> Option
 
 /// The latents that together follow the class best, chosen one by one: each time the one whose
 /// activation correlates most with what the ones before leave unexplained (orthogonal matching
-/// pursuit). With `sign` +1 or −1 only latents that rise or fall with the class are taken.
-pub(super) fn choose(
+/// pursuit). `first` is taken whatever it correlates with.
+fn choose(
     columns: &[Vec<(u32, f32)>],
     truth: &[bool],
     count: usize,
-    sign: Option<f64>,
+    first: Option<u32>,
 ) -> Vec<u32> {
     let n = truth.len() as f64;
     let mean = truth.iter().filter(|&&t| t).count() as f64 / n;
     let target: Vec<f64> = truth.iter().map(|&t| f64::from(u8::from(t)) - mean).collect();
     let mut residual = target.clone();
-    let mut chosen: Vec<u32> = Vec::new();
+    let mut chosen: Vec<u32> = first.into_iter().collect();
+    if !chosen.is_empty() {
+        residual = least_squares_residual(columns, &chosen, &target);
+    }
     while chosen.len() < count {
         let mut best = (0.0, None);
         for (latent, column) in columns.iter().enumerate() {
@@ -95,10 +111,9 @@ pub(super) fn choose(
             // The residual sums to 0, so the latent's mean takes nothing away.
             let dot: f64 =
                 column.iter().map(|&(row, v)| f64::from(v) * residual[row as usize]).sum();
-            let score = dot / variance.sqrt();
-            let fits = sign.is_none_or(|s| s * score > 0.0);
-            if fits && score.abs() > best.0 {
-                best = (score.abs(), Some(latent as u32));
+            let score = (dot / variance.sqrt()).abs();
+            if score > best.0 {
+                best = (score, Some(latent as u32));
             }
         }
         let Some(latent) = best.1 else { break };
@@ -129,7 +144,7 @@ fn least_squares_residual(columns: &[Vec<(u32, f32)>], chosen: &[u32], target: &
 }
 
 /// A constant 1, then the chosen latents' activations, row by row.
-pub(super) fn dense(columns: &[Vec<(u32, f32)>], chosen: &[u32], rows: usize) -> Vec<Vec<f64>> {
+fn dense(columns: &[Vec<(u32, f32)>], chosen: &[u32], rows: usize) -> Vec<Vec<f64>> {
     let mut out = vec![vec![0.0; chosen.len() + 1]; rows];
     for row in &mut out {
         row[0] = 1.0;
@@ -143,7 +158,7 @@ pub(super) fn dense(columns: &[Vec<(u32, f32)>], chosen: &[u32], rows: usize) ->
 }
 
 /// Logistic regression on rows of [`dense`]: intercept and coefficients.
-pub(super) fn logistic(rows: &[Vec<f64>], truth: &[bool]) -> Vec<f64> {
+fn logistic(rows: &[Vec<f64>], truth: &[bool]) -> Vec<f64> {
     let width = rows.first().map_or(1, Vec::len);
     let n = rows.len().max(1) as f64;
     // The penalty is on coefficients of latents scaled to variance 1, so that it is the same for all.
@@ -188,9 +203,40 @@ pub(super) fn logistic(rows: &[Vec<f64>], truth: &[bool]) -> Vec<f64> {
     beta.iter().zip(&scale).map(|(b, s)| b / s).collect()
 }
 
-/// Whether each row is more likely of the class than not.
-pub(super) fn says<'a>(rows: &'a [Vec<f64>], beta: &'a [f64]) -> impl Iterator<Item = bool> + 'a {
-    rows.iter().map(move |row| row.iter().zip(beta).map(|(x, b)| x * b).sum::<f64>() > 0.0)
+/// A sparse probe: logistic regression on a few latents, and the log-odds above which the class is
+/// meant.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Probe {
+    /// The latents.
+    pub latents: Vec<u32>,
+    beta: Vec<f64>,
+    threshold: f64,
+}
+
+impl Probe {
+    /// On the latents of [`choose`], the best single one among them. Log-odds of 0 would be the
+    /// place to cut for the fewest mistakes; of a rare class that says too seldom that it is there,
+    /// so the cut is where F1 is greatest on these rows, as it is for a single latent.
+    pub(super) fn fit(columns: &[Vec<(u32, f32)>], truth: &[bool], count: usize) -> Self {
+        let single = best_single(columns, truth).map(|best| best.latent);
+        let latents = choose(columns, truth, count, single);
+        let rows = dense(columns, &latents, truth.len());
+        let beta = logistic(&rows, truth);
+        let scored = rows.iter().map(|row| log_odds(row, &beta)).zip(truth.iter().copied());
+        let positives = truth.iter().filter(|&&t| t).count();
+        let best = best_threshold(scored.collect(), positives, f64::NEG_INFINITY);
+        Self { latents, beta, threshold: best.map_or(0.0, |(threshold, _)| threshold) }
+    }
+
+    /// Whether each of `rows` rows is of the class.
+    pub(super) fn says(&self, columns: &[Vec<(u32, f32)>], rows: usize) -> Vec<bool> {
+        let rows = dense(columns, &self.latents, rows);
+        rows.iter().map(|row| log_odds(row, &self.beta) > self.threshold).collect()
+    }
+}
+
+fn log_odds(row: &[f64], beta: &[f64]) -> f64 {
+    row.iter().zip(beta).map(|(x, b)| x * b).sum()
 }
 
 /// Gaussian elimination with pivots; a direction without information gets 0.
@@ -264,13 +310,27 @@ mod tests {
             vec![(4, 1.0), (5, 1.0), (6, 1.0)],
         ];
         let truth = [true, true, true, true, false, false, false, false];
-        let mut chosen = choose(&columns, &truth, 2, Some(1.0));
+        let mut chosen = choose(&columns, &truth, 2, Some(0));
         chosen.sort_unstable();
         assert_eq!(chosen, [0, 2]);
-        assert_eq!(choose(&columns, &truth, 1, Some(-1.0)), [3]);
-        let rows = dense(&columns, &chosen, 8);
-        let beta = logistic(&rows, &truth);
-        assert_eq!(f1(says(&rows, &beta), &truth), 1.0);
+        let probe = Probe::fit(&columns, &truth, 2);
+        assert_eq!(f1(probe.says(&columns, 8).into_iter(), &truth), 1.0);
+    }
+
+    #[test]
+    fn a_rare_class_is_cut_where_f1_is_greatest() {
+        // One latent: strong on 3 of 100 rows, of which 1 is true; weak on 20, of which 1 is true.
+        // The class is never more likely than not, so a cut at even odds would find nothing.
+        let column = (0..3).map(|row| (row, 2.0)).chain((3..23).map(|row| (row, 1.0))).collect();
+        let columns = vec![column];
+        let truth: Vec<bool> = (0..100).map(|row| row == 0 || row == 3).collect();
+        let beta = logistic(&dense(&columns, &[0], 100), &truth);
+        assert!(beta[0] + 2.0 * beta[1] < 0.0, "even odds would say yes");
+        let probe = Probe::fit(&columns, &truth, 1);
+        let says = probe.says(&columns, 100);
+        // 1 hit of 3 said and 2 true: 2 / 5.
+        assert_eq!(says.iter().filter(|&&s| s).count(), 3);
+        assert!((f1(says.into_iter(), &truth) - 0.4).abs() < 1e-12);
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl TourRequest {
         Self {
             out: out.into(),
             site: Site::Resid(2),
-            latents: 1024,
+            latents: 512,
             k: 16,
             tokens: 1_500_000,
             lr: 1e-3,

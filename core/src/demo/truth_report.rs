@@ -2,12 +2,12 @@
 
 use super::causal::{Causal, causal};
 use super::check::BATCH;
-use super::probe::{PROBED, best_single, by_latent, choose, dense, f1, logistic, says};
+use super::probe::{PROBED, Probe, best_single, by_latent, f1};
 use super::stream::{document_row, ends};
 use crate::activations::{gather, site_output};
 use crate::error::{Error, Result};
 use crate::jobs::JobContext;
-use crate::llama::{Logits, Model, Plan, Site, Tokens};
+use crate::llama::{Model, Plan, Site, Tokens};
 use crate::sae::{Latents, Sae};
 use crate::world::{Document, Split, Variable, Writer};
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,8 @@ pub struct ClassReport {
 const DEFINITION: &str = "Documents of the split 'heldout'; the even ones choose latents, \
     thresholds and coefficients, the odd ones judge. A variable is read at the last token before \
     the word that needs it: number and clause depth before a verb, gender before a pronoun, topic \
-    and profession before a word that follows from them, the first sentence left out. F1 is one \
+    and profession before a word that follows from them, the first sentence left out; the kind \
+    of a word at the word itself. F1 is one \
     value against all others, averaged over the values. The sparse probe is a logistic regression \
     on 5 latents found by orthogonal matching pursuit.";
 
@@ -113,8 +114,7 @@ pub fn truth_report<E>(
         ctx.check()?;
         variables.push(read.report(variable)?);
     }
-    let number = read.halves(Variable::Number, "plural");
-    let causal = causal(ctx, model, sae, site, &documents, &number)?;
+    let causal = causal(ctx, model, sae, site, &documents)?;
     Ok(TruthReport {
         site,
         documents: documents.len(),
@@ -137,11 +137,8 @@ struct Marked {
 }
 
 /// The latents of a variable's choosing and judging half, and which rows are of a class.
-pub(super) struct Halves<'a> {
-    /// Latents at the marks of the choosing half.
-    pub chosen_on: &'a Latents,
-    /// Which of them are of the class.
-    pub chosen_truth: Vec<bool>,
+struct Halves<'a> {
+    chosen_truth: Vec<bool>,
     judged_on: &'a Latents,
     judged_truth: Vec<bool>,
 }
@@ -192,12 +189,7 @@ impl Read {
     fn halves(&self, variable: Variable, value: &str) -> Halves<'_> {
         let [a, b] = &self.marks[&variable];
         let is = |marked: &Marked| marked.values.iter().map(|v| v == value).collect();
-        Halves {
-            chosen_on: &a.latents,
-            chosen_truth: is(a),
-            judged_on: &b.latents,
-            judged_truth: is(b),
-        }
+        Halves { chosen_truth: is(a), judged_on: &b.latents, judged_truth: is(b) }
     }
 
     fn report(&self, variable: Variable) -> Result<VariableReport> {
@@ -245,17 +237,15 @@ impl Read {
                 (best.latent, f1(said, &h.judged_truth))
             }
         };
-        let probe_latents = choose(&columns[0], &h.chosen_truth, PROBED, None);
-        let beta =
-            logistic(&dense(&columns[0], &probe_latents, h.chosen_truth.len()), &h.chosen_truth);
-        let rows = dense(&columns[1], &probe_latents, h.judged_truth.len());
+        let probe = Probe::fit(&columns[0], &h.chosen_truth, PROBED);
+        let said = probe.says(&columns[1], h.judged_truth.len());
         ClassReport {
             value: value.to_owned(),
             tokens: h.judged_truth.iter().filter(|&&t| t).count(),
             best_latent,
             best_latent_f1,
-            sparse_probe_f1: f1(says(&rows, &beta), &h.judged_truth),
-            probe_latents,
+            sparse_probe_f1: f1(said.into_iter(), &h.judged_truth),
+            probe_latents: probe.latents,
         }
     }
 }
@@ -271,20 +261,4 @@ pub(super) fn rows_of(model: &Model, documents: &[Document]) -> Result<Vec<Vec<u
             Ok(row)
         })
         .collect()
-}
-
-/// Runs the model on padded rows for its logits, reading `site` if one is given.
-pub(super) fn logits_of(
-    model: &Model,
-    tokens: &Tokens,
-    read: &[Site],
-    change: &[(Site, &dyn crate::llama::Change)],
-) -> Result<(Vec<f32>, crate::llama::Pass)> {
-    let plan = Plan { read, change, logits: Logits::All, ..Plan::default() };
-    let pass = model.forward(tokens, &plan)?;
-    let logits = pass
-        .logits
-        .as_ref()
-        .ok_or_else(|| Error::internal("The model was not read", "the pass gave no logits"))?;
-    Ok((crate::activations::numbers(logits)?, pass))
 }

@@ -12,6 +12,7 @@ mod lexicon;
 mod page;
 mod scene;
 mod truth;
+mod words;
 mod writer;
 
 pub use lexicon::{LEXICON, Lexicon, MEN, Noun, SURNAMES, TOWNS, Topic, Verb, WOMEN};

@@ -1,5 +1,6 @@
 //! What is true of a document: who does what, in which number and gender, and where it shows.
 
+use super::words;
 use serde::{Deserialize, Serialize};
 
 /// A stretch of a text in bytes; the text is ASCII, so also in characters.
@@ -174,12 +175,14 @@ pub enum Variable {
     Topic,
     /// Depth of the clause, before its verb.
     Depth,
+    /// Kind of the word that was just read.
+    Word,
 }
 
 impl Variable {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Number, Self::Gender, Self::Profession, Self::Topic, Self::Depth];
+    pub const ALL: [Self; 6] =
+        [Self::Number, Self::Gender, Self::Profession, Self::Topic, Self::Depth, Self::Word];
 
     /// Its name on screen.
     pub fn name(self) -> &'static str {
@@ -189,6 +192,7 @@ impl Variable {
             Self::Profession => "profession",
             Self::Topic => "topic",
             Self::Depth => "clause depth",
+            Self::Word => "kind of word",
         }
     }
 }
@@ -235,6 +239,11 @@ impl Truth {
                 push(*span, Variable::Topic, topic);
             }
         }
+        marks.extend(words::kinds(text).into_iter().map(|(span, kind)| Mark {
+            at: span.end,
+            variable: Variable::Word,
+            value: kind.to_owned(),
+        }));
         marks.sort_by_key(|m| (m.at, m.variable));
         marks
     }
