@@ -362,6 +362,23 @@ pub struct Findings {
     pub features: Vec<Finding>,
     /// Figures with their definitions: name, value, how computed, whether it meets its bar.
     pub figures: Vec<Figure>,
+    /// What changing the number latents did.
+    pub edits: Vec<Edited>,
+    /// How that was found out.
+    pub edits_definition: String,
+}
+
+/// What an edit of the number latents did.
+#[derive(Debug, Clone, Default)]
+pub struct Edited {
+    /// What was changed.
+    pub name: String,
+    /// Share of verbs that took the wrong number, 0 to 1.
+    pub flipped: f64,
+    /// Share of pronouns that kept their gender, 0 to 1.
+    pub kept: f64,
+    /// The counts behind the shares.
+    pub definition: String,
 }
 
 /// A feature with a plain meaning.

@@ -9,6 +9,7 @@ use super::{Global, eval, truth, watch};
 use clap::Args;
 use sparsescope_core::Result;
 use sparsescope_core::demo::{self, TourEvent, TourReport, TourRequest};
+use sparsescope_core::llama::Site;
 use sparsescope_core::training::TrainEvent;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,15 @@ pub struct DemoArgs {
     /// Folder to leave the dictionary and its features in [default: none is left]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// The site to train on [default: as the tour has it]
+    #[arg(long, value_name = "SITE")]
+    site: Option<Site>,
+    /// Number of latents [default: as the tour has it]
+    #[arg(long, value_name = "N")]
+    latents: Option<usize>,
+    /// Latents kept for each token [default: as the tour has it]
+    #[arg(long, value_name = "N")]
+    k: Option<usize>,
     /// Tokens to train on [default: as the tour has it]
     #[arg(long, value_name = "N")]
     tokens: Option<u64>,
@@ -51,6 +61,9 @@ pub fn run(args: &DemoArgs, global: &Global) -> Result<Report> {
         passing.as_ref().map_or_else(|| args.out.clone().unwrap_or_default(), |p| p.0.clone());
     let mut request = TourRequest::new(out);
     request.seed = global.seed();
+    request.site = args.site.unwrap_or(request.site);
+    request.latents = args.latents.unwrap_or(request.latents);
+    request.k = args.k.unwrap_or(request.k);
     request.tokens = args.tokens.unwrap_or(request.tokens);
     request.truth_documents = args.documents.unwrap_or(request.truth_documents);
     let settings = global.clone();

@@ -14,31 +14,38 @@ pub fn text(truth: &TruthReport, style: Style) -> String {
             figure(v.sparse_probe_f1),
         ]);
     }
+    let causal = &truth.causal;
     let mut edits = Table::new(&[
-        "edit of the number latents",
-        ">verbs",
-        ">flipped",
-        ">pronouns",
-        ">gender kept",
+        "edit at the token before",
+        ">verbs flipped",
+        ">of them",
+        ">genders kept",
+        ">of them",
     ]);
-    for e in &truth.causal.edits {
+    for e in &causal.edits {
         edits.row([
             e.edit.clone(),
-            count(e.verbs as u64),
             percent(e.flip_share()),
-            count(e.pronouns as u64),
+            count(e.verbs as u64),
             percent(e.kept_share()),
+            count(e.pronouns as u64),
         ]);
     }
+    let mut curve = Table::new(&[">latents swapped", ">verbs flipped", ">genders kept"]);
+    for point in &causal.curve {
+        curve.row([count(point.latents as u64), percent(point.flipped), percent(point.kept)]);
+    }
+    let documents = format!(
+        "{} documents of held-out text, seed {}.",
+        count(truth.documents as u64),
+        truth.seed
+    );
+    let notes = [documents.as_str(), &truth.definition, &causal.definition];
     format!(
-        "{}\n{}\n{}\n",
+        "{}\n{}\n{}\n{}\n",
         held.render(style),
         edits.render(style),
-        style.dim(&format!(
-            "{} documents of held-out text, seed {}. {}",
-            count(truth.documents as u64),
-            truth.seed,
-            truth.definition
-        ))
+        curve.render(style),
+        style.dim(&notes.join("\n"))
     )
 }

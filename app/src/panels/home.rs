@@ -1,17 +1,16 @@
 //! The first screen.
 //!
 //! What a person wants to know here: what is this, what can I do right now without any file of
-//! my own, what did I do last time, how do I bring my own model. After the tour: what was found.
+//! my own, what did I do last time, how do I bring my own model. After the tour: what was found
+//! (see [`super::found`]).
 
 use crate::commands::Command;
 use crate::context::Cx;
-use crate::format;
-use crate::panels::{runs, train};
-use crate::state::{Finding, Findings, Screen, State};
+use crate::panels::{found, runs, train};
+use crate::state::{Screen, State};
 use crate::theme::{self, palette, size};
-use crate::widgets::card::{button, card, failure, figure, primary, titled, weak};
+use crate::widgets::card::{button, card, failure, primary, titled, weak};
 use crate::widgets::icon::{self, Icon};
-use crate::widgets::token_strip::{Shaded, shaded};
 use egui::{Label, RichText, Sense, Stroke, Ui, Vec2, vec2};
 
 /// Draws the screen.
@@ -29,7 +28,7 @@ pub fn home(ui: &mut Ui, cx: &Cx<'_>) {
         progress(ui, cx.state);
         ui.add_space(12.0);
     } else if let Some(findings) = &tour.findings {
-        found(ui, cx, findings);
+        found::found(ui, cx, findings);
         ui.add_space(12.0);
     } else {
         steps(ui, cx);
@@ -213,69 +212,4 @@ fn progress(ui: &mut Ui, state: &State) {
         ui.add_space(10.0);
         train::curves(ui, &tour.curves, tour.tokens, 168.0);
     }
-}
-
-/// What the tour found.
-fn found(ui: &mut Ui, cx: &Cx<'_>, findings: &Findings) {
-    titled(ui, "What the dictionary holds", "every figure says how it was computed", |ui| {
-        let p = palette(ui);
-        for line in findings.figures.chunks(4) {
-            ui.columns(4, |columns| {
-                for (ui, f) in columns.iter_mut().zip(line) {
-                    let color = f.good.map(|good| if good { p.good } else { p.warn });
-                    figure(ui, &f.name, &f.value, color, &f.definition);
-                }
-            });
-            ui.add_space(6.0);
-        }
-    });
-    ui.add_space(10.0);
-    let note = "F1 against the grammar's truth; click one to read it";
-    titled(ui, "Features with a plain meaning", note, |ui| {
-        for finding in &findings.features {
-            feature(ui, cx, finding);
-        }
-    });
-}
-
-fn feature(ui: &mut Ui, cx: &Cx<'_>, finding: &Finding) {
-    let p = palette(ui);
-    ui.horizontal(|ui| {
-        ui.set_height(30.0);
-        let text = theme::mono(format!("{:>5}", finding.latent), 13.0);
-        let name = format!("Read latent {}", finding.latent);
-        let open = ui.link(text).accessible_name(name);
-        let (meaning_width, strip) = (ui.available_width() * 0.36, ui.available_width() * 0.44);
-        ui.allocate_ui(vec2(meaning_width, 24.0), |ui| {
-            ui.set_width(meaning_width);
-            ui.add(Label::new(theme::strong(finding.meaning.as_str(), 13.5)).truncate());
-        });
-        ui.label(theme::mono(format!("F1 {:.2}", finding.f1), 12.5).color(p.weak));
-        if let Some(context) = &finding.example {
-            ui.allocate_ui(vec2(strip, 22.0), |ui| {
-                ui.set_max_width(ui.available_width().min(strip + 60.0));
-                let (from, to) = window(context.tokens.len(), context.peak, 9);
-                let full = context.activations.iter().copied().fold(0.0, f32::max);
-                shaded(
-                    ui,
-                    &Shaded {
-                        tokens: &context.tokens[from..to],
-                        activations: context.activations.get(from..to).unwrap_or(&[]),
-                        full,
-                        peak: None,
-                        lines: 1,
-                    },
-                );
-            });
-        }
-        if open.on_hover_text(format!("F1 {}", format::figure(finding.f1))).clicked() {
-            cx.send(Command::Finding(finding.latent));
-        }
-    });
-}
-
-/// A window of tokens around `peak`, most of it before.
-fn window(len: usize, peak: usize, most: usize) -> (usize, usize) {
-    let from = peak.saturating_sub(most * 2 / 3).min(len.saturating_sub(most));
-    (from, (from + most).min(len))
 }

@@ -3,6 +3,7 @@
 
 pub mod data;
 pub mod features;
+pub mod found;
 pub mod home;
 pub mod inspector;
 pub mod latent;

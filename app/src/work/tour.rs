@@ -3,10 +3,10 @@
 use super::model::builtin;
 use super::train::{Recorder, Request};
 use crate::format;
-use crate::state::{Figure, Finding, Findings};
+use crate::state::{Edited, Figure, Finding, Findings};
 use sparsescope_core::Error;
 use sparsescope_core::Result;
-use sparsescope_core::demo::{TourEvent, TourReport, TourRequest, tour};
+use sparsescope_core::demo::{CausalEdit, TourEvent, TourReport, TourRequest, tour};
 use sparsescope_core::features::{FeatureFile, FeatureTable};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::training::{TrainEvent, TrainPoint};
@@ -123,27 +123,6 @@ fn findings(report: &TourReport) -> Findings {
             good: bar(name).then_some(variable.sparse_probe_f1 >= 0.95),
         });
     }
-    for edit in &report.truth.causal.edits {
-        figures.push(Figure {
-            name: format!("Verbs flipped · genders kept: {}", edit.edit),
-            value: format!(
-                "{} · {}",
-                format::percent(edit.flip_share()),
-                format::percent(edit.kept_share())
-            ),
-            definition: format!(
-                "{} of {} verbs change to the wrong number, {} of {} pronouns keep their gender. \
-                 Mean change of logit(right) − logit(wrong): {:.2} at verbs, {:.2} at pronouns.",
-                edit.flipped,
-                edit.verbs,
-                edit.kept,
-                edit.pronouns,
-                edit.verb_shift,
-                edit.pronoun_shift
-            ),
-            good: None,
-        });
-    }
     let mut seen = HashSet::new();
     let features = report.readable.iter().filter(|f| seen.insert(f.latent)).take(SHOWN);
     Findings {
@@ -156,5 +135,25 @@ fn findings(report: &TourReport) -> Findings {
             })
             .collect(),
         figures,
+        edits: report.truth.causal.edits.iter().map(edit).collect(),
+        edits_definition: report.truth.causal.definition.clone(),
+    }
+}
+
+fn edit(edit: &CausalEdit) -> Edited {
+    Edited {
+        name: edit.edit.clone(),
+        flipped: edit.flip_share(),
+        kept: edit.kept_share(),
+        definition: format!(
+            "{} of {} verbs change to the wrong number; {} of {} pronouns keep their gender. Mean \
+             change of logit(right) − logit(wrong): {:.2} at verbs, {:.2} at pronouns.",
+            format::grouped(edit.flipped as u64),
+            format::grouped(edit.verbs as u64),
+            format::grouped(edit.kept as u64),
+            format::grouped(edit.pronouns as u64),
+            edit.verb_shift,
+            edit.pronoun_shift
+        ),
     }
 }
