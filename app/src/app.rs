@@ -4,7 +4,7 @@ use crate::commands::Command;
 use crate::context::Cx;
 use crate::forms::Forms;
 use crate::jobs::{Jobs, Kind};
-use crate::panels::{data, features, home, inspector, model, rail, train};
+use crate::panels::{data, features, home, inspector, model, pareto, rail, train};
 use crate::script::{Script, Step};
 use crate::state::{Notice, NoticeText, Screen, State};
 use crate::theme::{self, palette};
@@ -340,12 +340,15 @@ impl Sparsescope {
             }
             ScrollArea::vertical().id_salt(("screen", screen)).auto_shrink(false).show(ui, |ui| {
                 // A line of text or a plot is not made better by being two metres wide.
-                ui.set_max_width(ui.available_width().min(1560.0));
+                // Charts with a table below may be.
+                let most = if screen == Screen::Pareto { 2200.0 } else { 1560.0 };
+                ui.set_max_width(ui.available_width().min(most));
                 match screen {
                     Screen::Home => home::home(ui, &cx),
                     Screen::Model => model::model(ui, &cx, &mut self.forms.model),
                     Screen::Data => data::data(ui, &cx, &mut self.forms.data),
                     Screen::Train => train::train(ui, &cx),
+                    Screen::Pareto => pareto::pareto(ui, &cx, &mut self.forms.pareto),
                     Screen::Features => {}
                 }
                 ui.add_space(20.0);

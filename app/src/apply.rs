@@ -50,6 +50,7 @@ impl Sparsescope {
                 Screen::Model => self.state.model.failure = None,
                 Screen::Data => self.state.data.failure = None,
                 Screen::Train => self.state.train.failure = None,
+                Screen::Pareto => self.state.train.unlisted = None,
                 Screen::Features => self.state.features.failure = None,
             },
             Command::Theme(theme) => ctx.set_theme(theme),
@@ -66,6 +67,7 @@ impl Sparsescope {
                 }
             }
             Command::GoOn(id) => self.go_on(id),
+            Command::Evaluate(id) => self.evaluate(id),
             Command::Collect(corpus, rows) => self.collect(corpus, rows),
             Command::Capture { corpus, rows, tokens, to } => self.capture(corpus, rows, tokens, to),
             Command::Tour => self.tour(),
@@ -283,6 +285,18 @@ impl Sparsescope {
             },
             |()| None,
             |outcome| Some(Event::Features(outcome)),
+        );
+    }
+
+    fn evaluate(&mut self, id: SaeId) {
+        let (Some(used), Some(corpus)) = (self.in_use(), self.forms.data.corpus()) else { return };
+        let (workspace, rows) = (self.state.workspace.clone(), self.forms.data.rows);
+        self.jobs.start(
+            Kind::Evaluate,
+            format!("Evaluate SAE {id}"),
+            move |ctx| work::runs::evaluate_again(ctx, &workspace, id, &used.model, &corpus, rows),
+            |()| None,
+            |outcome| Some(Event::Evaluated(outcome)),
         );
     }
 

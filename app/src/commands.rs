@@ -58,6 +58,8 @@ pub enum Command {
     ShowRun(SaeId),
     /// Open an SAE of the workspace on the features screen.
     OpenSae(SaeId),
+    /// Measure how good an SAE of the workspace is, on the corpus that is set.
+    Evaluate(SaeId),
     /// Collect the features of the open SAE again, over the corpus that is set.
     Collect(CorpusSpec, RowSpec),
     /// Read a latent that the tour found.

@@ -31,6 +31,8 @@ pub enum Event {
     Trained(Result<SaeId>),
     /// The runs of the workspace.
     Runs(Result<Vec<SaeRecord>>),
+    /// An SAE of the workspace was measured.
+    Evaluated(Result<SaeId>),
     /// The curves of a run.
     History(Result<(SaeRecord, Vec<TrainPoint>)>),
     /// An SAE and what is known of its latents; no table if nothing was collected.

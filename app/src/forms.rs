@@ -2,8 +2,10 @@
 //! form; whatever follows from it goes through a command.
 
 use sparsescope_core::corpus::{Bos, CorpusSpec, RowSpec, Split};
+use sparsescope_core::llama::Site;
 use sparsescope_core::sae::Architecture;
 use sparsescope_core::training::{Schedule, TrainConfig};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// The forms of all screens.
@@ -17,6 +19,8 @@ pub struct Forms {
     pub data: DataForm,
     /// Train.
     pub train: TrainForm,
+    /// Pareto.
+    pub pareto: ParetoForm,
     /// Features.
     pub features: FeatureForm,
 }
@@ -169,6 +173,47 @@ impl TrainForm {
             _ => Schedule::CosineRestarts { cycles: 4 },
         };
     }
+}
+
+/// What the table of the Pareto screen is ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ParetoColumn {
+    /// Name of the architecture, then L0.
+    #[default]
+    Architecture,
+    /// k or coefficient.
+    Sparsity,
+    /// Site.
+    Site,
+    /// Size.
+    Latents,
+    /// Active latents a token.
+    L0,
+    /// Loss recovered.
+    Recovered,
+    /// Fraction of variance unexplained.
+    Fvu,
+    /// Shrinkage.
+    Gamma,
+    /// Dead share.
+    Dead,
+    /// Tokens trained on.
+    Tokens,
+}
+
+/// Pareto.
+#[derive(Debug, Default)]
+pub struct ParetoForm {
+    /// The site shown, `Some(None)` for all; the one with the most dictionaries until it is set.
+    pub site: Option<Option<Site>>,
+    /// Architectures left out.
+    pub hidden: BTreeSet<String>,
+    /// The table is ordered by this.
+    pub sort: ParetoColumn,
+    /// Greatest first.
+    pub descending: bool,
+    /// The dictionary that stands out.
+    pub lit: Option<i64>,
 }
 
 /// What the latents are ordered by.

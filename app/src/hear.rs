@@ -22,9 +22,21 @@ impl Sparsescope {
             Event::Runs(outcome) => {
                 self.state.train.listed = true;
                 match outcome {
-                    Ok(runs) => self.state.train.runs = runs,
-                    Err(error) => self.say(NoticeText::Failed(error)),
+                    Ok(runs) => {
+                        self.state.train.runs = runs;
+                        self.state.train.unlisted = None;
+                    }
+                    Err(error) => {
+                        self.state.train.unlisted = Some(error.clone());
+                        self.say(NoticeText::Failed(error));
+                    }
                 }
+            }
+            Event::Evaluated(outcome) => {
+                if let Err(error) = outcome {
+                    self.failed(error);
+                }
+                self.list_runs();
             }
             Event::History(Ok((record, points))) => {
                 let mut run = Self::run_view(&record);

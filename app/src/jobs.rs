@@ -23,6 +23,8 @@ pub enum Kind {
     Train,
     /// Examples and densities of an SAE's latents.
     Collect,
+    /// Measuring how good an SAE is.
+    Evaluate,
     /// The tour.
     Tour,
     /// Something small of the workspace's: listing, opening, saving.

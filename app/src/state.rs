@@ -23,13 +23,16 @@ pub enum Screen {
     Data,
     /// Training.
     Train,
+    /// Which is best.
+    Pareto,
     /// What was found.
     Features,
 }
 
 impl Screen {
     /// Every screen, in the order of the rail.
-    pub const ALL: [Self; 5] = [Self::Home, Self::Model, Self::Data, Self::Train, Self::Features];
+    pub const ALL: [Self; 6] =
+        [Self::Home, Self::Model, Self::Data, Self::Train, Self::Pareto, Self::Features];
 
     /// Its name in the rail.
     pub fn name(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Screen {
             Self::Model => "Model",
             Self::Data => "Data",
             Self::Train => "Train",
+            Self::Pareto => "Pareto",
             Self::Features => "Features",
         }
     }
@@ -224,6 +228,8 @@ pub struct TrainState {
     pub runs: Vec<SaeRecord>,
     /// Whether the workspace has been read.
     pub listed: bool,
+    /// Why its runs cannot be listed.
+    pub unlisted: Option<Error>,
     /// Why the last one could not begin or broke off.
     pub failure: Option<Error>,
     /// Which job trains now.

@@ -4,6 +4,7 @@
 mod headless;
 
 use egui::{Theme, vec2};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headless::{fixture, window};
 use sparsescope::app::Sparsescope;
 use sparsescope::state::{Notice, NoticeText, Screen, State};
@@ -111,6 +112,72 @@ fn train_empty() {
             }
         }),
     );
+}
+
+#[test]
+fn pareto() {
+    both("pareto", show(Screen::Pareto, fixture::pareto));
+}
+
+#[test]
+fn pareto_under_the_pointer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut harness = window(dir.path(), vec2(1280.0, 800.0), 1.0, Theme::Dark);
+    still(&mut harness, &show(Screen::Pareto, fixture::pareto));
+    {
+        let mut points = harness.get_all_by_role(egui::accesskit::Role::Button);
+        let point = |label: &str| label.starts_with("gated") && label.contains("FVU");
+        let wanted = points.find(|n| n.accesskit_node().label().is_some_and(|l| point(&l)));
+        wanted.unwrap().hover();
+    }
+    harness.run_steps(6);
+    harness.snapshot("pareto_hover_dark");
+}
+
+#[test]
+fn pareto_empty() {
+    both("pareto_empty", show(Screen::Pareto, |state| state.train.listed = true));
+}
+
+#[test]
+fn pareto_that_cannot_be_read_or_is_no_number() {
+    both(
+        "pareto_failed",
+        show(Screen::Pareto, |state| {
+            fixture::pareto(state);
+            state.train.unlisted = Some(Error::new(
+                sparsescope_core::ErrorKind::Io,
+                "Could not list the SAEs",
+                "database disk image is malformed",
+                "Move workspace.sqlite away and open the folder again",
+            ));
+            for (i, run) in state.train.runs.iter_mut().enumerate() {
+                let Some(evaluation) = &mut run.evaluation else { continue };
+                match i {
+                    3 => evaluation.loss = None,
+                    7 => evaluation.fvu = f64::NAN,
+                    8 => evaluation.l0 = 0.0,
+                    9 => evaluation.corpus = "stories.txt".into(),
+                    12 => run.model = "another".into(),
+                    _ => {}
+                }
+            }
+        }),
+    );
+}
+
+#[test]
+fn pareto_on_a_large_screen() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut harness = window(dir.path(), vec2(1920.0, 1080.0), 2.0, Theme::Light);
+    still(&mut harness, &show(Screen::Pareto, fixture::pareto));
+    let picture = harness.render().unwrap();
+    assert_eq!(picture.dimensions(), (3840, 2160));
+    let small = image::imageops::thumbnail(&picture, 960, 540);
+    egui_kittest::image_snapshot(&small, "pareto_4k");
+    if let Some(path) = std::env::var_os("SPARSESCOPE_PICTURE") {
+        picture.save(path).unwrap();
+    }
 }
 
 #[test]

@@ -152,8 +152,15 @@ fn a_dropped_text_is_shown_as_rows() {
 #[test]
 fn the_keyboard_reaches_every_screen() {
     let (_dir, mut harness) = fresh();
-    let keys = [Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num1];
-    let screens = [Screen::Model, Screen::Data, Screen::Train, Screen::Features, Screen::Home];
+    let keys = [Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num1];
+    let screens = [
+        Screen::Model,
+        Screen::Data,
+        Screen::Train,
+        Screen::Pareto,
+        Screen::Features,
+        Screen::Home,
+    ];
     for (key, screen) in keys.into_iter().zip(screens) {
         harness.key_press_modifiers(Modifiers::COMMAND, key);
         harness.run_steps(3);

@@ -9,7 +9,7 @@ use egui::{ScrollArea, Ui};
 /// Whether this screen has something to inspect now.
 pub fn is_shown(state: &State) -> bool {
     match state.screen {
-        Screen::Home | Screen::Data => false,
+        Screen::Home | Screen::Data | Screen::Pareto => false,
         Screen::Model => state.model.facts.is_some(),
         Screen::Train => true,
         Screen::Features => state.features.table.is_some(),
@@ -23,7 +23,7 @@ pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, forms: &mut Forms) {
             Screen::Model => model::inspector(ui, cx),
             Screen::Train => train_form::settings(ui, cx, &mut forms.train, &forms.data),
             Screen::Features => features::inspector(ui, cx, &forms.features, &forms.data),
-            Screen::Home | Screen::Data => {}
+            Screen::Home | Screen::Data | Screen::Pareto => {}
         }
     });
 }

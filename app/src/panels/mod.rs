@@ -8,6 +8,8 @@ pub mod home;
 pub mod inspector;
 pub mod latent;
 pub mod model;
+pub mod pareto;
+pub mod pareto_table;
 pub mod rail;
 pub mod runs;
 pub mod train;

@@ -14,7 +14,7 @@ use egui::{
 };
 
 /// Keys that lead to the screens, with Ctrl.
-pub const KEYS: [Key; 5] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5];
+pub const KEYS: [Key; 6] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
 
 /// Draws the rail.
 pub fn rail(ui: &mut Ui, cx: &Cx<'_>) {
@@ -75,6 +75,7 @@ fn icon_of(screen: Screen) -> Icon {
         Screen::Model => Icon::Model,
         Screen::Data => Icon::Data,
         Screen::Train => Icon::Train,
+        Screen::Pareto => Icon::Pareto,
         Screen::Features => Icon::Features,
     }
 }

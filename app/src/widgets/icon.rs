@@ -13,6 +13,8 @@ pub enum Icon {
     Data,
     /// Training.
     Train,
+    /// What is best at each price.
+    Pareto,
     /// Features.
     Features,
     /// Light theme.
@@ -72,6 +74,12 @@ pub fn draw(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
         Icon::Train => {
             line(&[(0.1, 0.1), (0.1, 0.9), (0.92, 0.9)]);
             line(&[(0.24, 0.22), (0.34, 0.5), (0.5, 0.66), (0.7, 0.72), (0.9, 0.74)]);
+        }
+        Icon::Pareto => {
+            line(&[(0.1, 0.1), (0.1, 0.9), (0.92, 0.9)]);
+            for (x, y) in [(0.3, 0.66), (0.46, 0.42), (0.68, 0.28), (0.9, 0.22), (0.66, 0.62)] {
+                dot(x, y, 0.075);
+            }
         }
         Icon::Features => {
             for (i, x) in [0.18, 0.5, 0.82].into_iter().enumerate() {

@@ -298,3 +298,64 @@ pub fn preview(state: &mut State) {
         note: None,
     });
 }
+
+/// A sweep that has ended: four architectures at five sparsities on one site, two on another, one
+/// that is not evaluated, one that failed.
+pub fn pareto(state: &mut State) {
+    let hash = state.model.facts.as_ref().map_or_else(String::new, |f| f.hash.clone());
+    // Name, how far its FVU lies over the best, γ at L0 8, and dead share.
+    let kinds = [
+        ("topk", 1.0, 0.991, 0.012),
+        ("batchtopk", 0.94, 0.994, 0.008),
+        ("gated", 1.13, 0.987, 0.064),
+        ("standard", 1.62, 0.842, 0.215),
+        ("jumprelu", 1.04, 0.996, 0.041),
+    ];
+    let mut runs = Vec::new();
+    for (i, (name, over, gamma, dead)) in kinds.into_iter().enumerate() {
+        for (j, k) in [4_usize, 8, 16, 32, 64].into_iter().enumerate() {
+            // The same wobble on every machine.
+            let wobble = 1.0 + 0.05 * (((i * 31 + j * 17) % 13) as f64 / 13.0 - 0.5);
+            let l0 = if i < 2 { k as f64 } else { k as f64 * (1.0 + 0.25 * (wobble - 1.0) * 8.0) };
+            let fvu = over * wobble * 0.62 * l0.powf(-0.52);
+            let recovered = 1.0 - 0.34 * fvu.powf(1.25);
+            let mut config = TrainConfig::preset(Architecture::named(name, k).unwrap(), 1024);
+            config.tokens = 2_000_000;
+            config.l1 = 0.4 / l0;
+            let loss = LossRecovered::new(2.311, 6.874 - recovered * 4.563, 6.874);
+            runs.push(SaeRecord {
+                id: 40 - runs.len() as i64,
+                architecture: name.into(),
+                latents: 1024,
+                site: Site::Resid(2),
+                model: hash.clone(),
+                config: Some(config),
+                tokens_done: 2_000_000,
+                tokens_total: 2_000_000,
+                evaluation: Some(Evaluation {
+                    l0,
+                    fvu,
+                    fvu_per_token: fvu * 1.06,
+                    gamma: 1.0 - (1.0 - gamma) * (8.0 / l0).powf(0.6),
+                    dead: dead * wobble,
+                    loss: Some(loss),
+                    ..evaluation()
+                }),
+                ..record(1, RunStatus::Done, 2_000_000)
+            });
+        }
+    }
+    runs.push(SaeRecord {
+        model: hash.clone(),
+        site: Site::Resid(2),
+        ..record(3, RunStatus::Failed, 90_000)
+    });
+    runs.push(SaeRecord {
+        model: hash,
+        site: Site::Resid(2),
+        evaluation: None,
+        ..record(1, RunStatus::Done, 1_000_000)
+    });
+    state.train.listed = true;
+    state.train.runs = runs;
+}
