@@ -50,6 +50,7 @@ Exit codes: 0 it worked, 1 it failed, 2 it was asked for something that makes no
 
 /// What every subcommand understands.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Global {
     /// Print one JSON object on stdout (progress stays on stderr)
     #[arg(long, global = true)]
