@@ -12,7 +12,7 @@ use sparsescope_core::evaluation::{EvalSpec, LossProbe, evaluate};
 use sparsescope_core::features::{CollectSpec, FeatureFile, collect};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::{Logits, Model, Plan, Site, Tokens};
-use sparsescope_core::sae::{About, Architecture, Matrix, Sae};
+use sparsescope_core::sae::{About, Architecture, Extra, Matrix, Sae, Wiring};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,6 +50,8 @@ fn both_signs(width: usize) -> Sae {
         b_enc: vec![0.0; 2 * width],
         decoder: matrix,
         b_dec: vec![0.0; width],
+        extra: Extra::default(),
+        wiring: Wiring::Centred,
         about: About::default(),
     }
 }

@@ -6,8 +6,9 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use sparsescope_core::sae::architectures::Running;
 use sparsescope_core::sae::engine::{OptimizerState, Parameters};
-use sparsescope_core::sae::{Architecture, L1Penalty, Matrix};
+use sparsescope_core::sae::{Architecture, Extra, L1Penalty, Matrix};
 use sparsescope_core::training::{Counters, TrainConfig, Trainer};
 
 /// Weights in f64, one vector: encoder, b_enc, decoder, b_dec.
@@ -149,6 +150,7 @@ fn check(architecture: Architecture, m: usize, d: usize, n: usize, seed: u64, de
         b_enc: normal(m, 0.2),
         decoder: Matrix::new(m, d, normal(m * d, 0.5)).unwrap(),
         b_dec: normal(d, 0.3),
+        extra: Extra::default(),
     };
     let rows = normal(n * d, 1.0);
     let mut config = TrainConfig::preset(architecture, m);
@@ -163,7 +165,15 @@ fn check(architecture: Architecture, m: usize, d: usize, n: usize, seed: u64, de
     let weights = Weights::of(&parameters);
     let optimizer = OptimizerState::new(&parameters);
     let rng = ChaCha8Rng::seed_from_u64(0);
-    let counters = Counters { step: 0, tokens: 0, silent_for: silent, scale: 1.0, rng };
+    let counters = Counters {
+        step: 0,
+        tokens: 0,
+        silent_for: silent,
+        scale: 1.0,
+        target_scale: 1.0,
+        running: Running::default(),
+        rng,
+    };
     let mut trainer = Trainer::with(&config, parameters, optimizer, counters).unwrap();
     let losses = trainer.gradients(&rows, &|| Ok(())).unwrap();
 

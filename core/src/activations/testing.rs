@@ -3,7 +3,7 @@
 use super::StreamSpec;
 use crate::corpus::{CorpusSpec, RowSpec};
 use crate::llama::{Config, Model, Site, TokenizerHandle, expected_weights};
-use crate::sae::{About, Architecture, Matrix, Sae};
+use crate::sae::{About, Architecture, Extra, Matrix, Sae, Wiring};
 use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -104,6 +104,8 @@ pub fn tiny_sae(shape: &[usize; 2]) -> Sae {
         b_enc: draw(m, 0.1),
         decoder: Matrix::new(m, d, decoder).unwrap(),
         b_dec: draw(d, 0.1),
+        extra: Extra::default(),
+        wiring: Wiring::Centred,
         about: About::default(),
     }
 }

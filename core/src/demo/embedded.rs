@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use crate::jobs::JobContext;
     use crate::llama::Site;
-    use crate::sae::{About, Architecture, L1Penalty, Matrix, Sae};
+    use crate::sae::{About, Architecture, Extra, L1Penalty, Matrix, Sae, Wiring};
     use crate::world::AgreementKind;
     use crate::world::Variable;
 
@@ -73,6 +73,8 @@ mod tests {
             b_enc: vec![0.0; 2 * width],
             decoder: signs,
             b_dec: vec![0.0; width],
+            extra: Extra::default(),
+            wiring: Wiring::Centred,
             about: About::default(),
         }
     }

@@ -275,13 +275,6 @@ impl Architecture {
                 "Choose fewer latents",
             ));
         }
-        if !matches!(self, Self::TopK { .. } | Self::Standard { .. }) {
-            return Err(Error::setting(
-                format!("{} cannot be trained yet", self.name()),
-                "its gradients are not built",
-                "Choose topk or standard",
-            ));
-        }
         if let Some(k) = self.k() {
             self.validate_k(k, latents)?;
         }

@@ -1,13 +1,13 @@
 //! The one SAE type.
 
-use super::architectures;
-use super::kernels::{self, Encoding, Packed};
+use super::kernels;
 use super::tensors::hex;
-use super::{About, Architecture, Latents, Matrix};
+use super::{About, Architecture, Extra, Latents, Matrix, Wiring};
 use crate::error::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
 
-/// A dictionary for one site: `x̂ = b_dec + Σ f_i d_i`, with few `f_i` at a time.
+/// A dictionary for one site: `x̂ = b_dec + Σ f_i d_i`, with few `f_i` at a time; or for two,
+/// where it is a transcoder.
 ///
 /// It takes and gives raw activations of width d; whatever scaling the training used is folded
 /// into the weights.
@@ -21,8 +21,12 @@ pub struct Sae {
     pub b_enc: Vec<f32>,
     /// `[m, d]`; row i is the direction d_i that latent i writes.
     pub decoder: Matrix,
-    /// `[d]`, subtracted before the encoder and added after the decoder.
+    /// `[d]`, subtracted before the encoder (as `wiring` says) and added after the decoder.
     pub b_dec: Vec<f32>,
+    /// What only some architectures have.
+    pub extra: Extra,
+    /// What the encoder sees, and what the decoder gives.
+    pub wiring: Wiring,
     /// Where it comes from.
     pub about: About,
 }
@@ -43,26 +47,8 @@ impl Sae {
         self.decoder.row(i)
     }
 
-    /// The active latents of each row of `rows` (`[n, d]`, raw activations).
-    ///
-    /// A row's latents do not depend on the rows around it.
-    ///
-    /// # Errors
-    /// `rows` is not a whole number of rows, or holds a NaN or an infinity.
-    pub fn encode(&self, rows: &[f32]) -> Result<Latents> {
-        self.check_rows(rows)?;
-        let mut centred = rows.to_vec();
-        kernels::subtract_from_rows(&mut centred, &self.b_dec);
-        let mut latents = Latents::new(self.latents());
-        let mut packed = Packed::new();
-        packed.pack(&self.encoder, &self.b_enc, None);
-        let select = architectures::rule(&self.architecture).select();
-        let memory = &mut Encoding::default();
-        kernels::encode(&centred, &packed, None, select, memory, &mut latents, &|| Ok(()))?;
-        Ok(latents)
-    }
-
-    /// The reconstruction `x̂` (`[n, d]`) of each row of `latents`.
+    /// The reconstruction `x̂` (`[n, d]`) of each row of `latents`; of a transcoder with skip the
+    /// part that comes from latents (see [`Sae::reconstruct`]).
     ///
     /// # Errors
     /// `latents` are of another dictionary.
@@ -73,13 +59,27 @@ impl Sae {
         Ok(out)
     }
 
+    /// What the dictionary makes of each row of `rows`: an approximation of the row, or of what
+    /// a transcoder stands for.
+    ///
+    /// # Errors
+    /// As [`Sae::encode`].
+    pub fn reconstruct(&self, rows: &[f32]) -> Result<Vec<f32>> {
+        let mut out = self.decode(&self.encode(rows)?)?;
+        kernels::add_product_of_rows(&mut out, &self.extra.skip, rows, 1.0);
+        Ok(out)
+    }
+
     /// A name made of what the dictionary computes: 64 hexadecimal digits (SHA-256 of
     /// architecture and weights). Where it comes from plays no part.
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.architecture.name());
         hash.update(serde_json::to_vec(&self.architecture).unwrap_or_default());
-        for part in [self.encoder.data(), &self.b_enc, self.decoder.data(), &self.b_dec] {
+        if self.wiring != Wiring::Centred {
+            hash.update(serde_json::to_vec(&self.wiring).unwrap_or_default());
+        }
+        for (_, part) in self.parts() {
             hash.update((part.len() as u64).to_le_bytes());
             for chunk in part.chunks(4096) {
                 let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -111,13 +111,12 @@ impl Sae {
                 return Err(unfit(&format!("{name} has {is} entries where {should} are due")));
             }
         }
-        let parts = [
-            ("encoder", self.encoder.data()),
-            ("b_enc", &self.b_enc),
-            ("decoder", self.decoder.data()),
-            ("b_dec", &self.b_dec),
-        ];
-        for (name, values) in parts {
+        if !self.extra.has(&self.extra_shapes()) {
+            return Err(unfit(
+                "thresholds, magnitudes or skip matrix are missing or of wrong size",
+            ));
+        }
+        for (name, values) in self.parts() {
             if !values.iter().all(|v| v.is_finite()) {
                 return Err(unfit(&format!("{name} holds a NaN or an infinity")));
             }
@@ -125,7 +124,24 @@ impl Sae {
         Ok(())
     }
 
-    fn check_rows(&self, rows: &[f32]) -> Result<()> {
+    /// Every part of the weights with its name.
+    fn parts(&self) -> Vec<(&'static str, &[f32])> {
+        let mut parts = vec![
+            ("encoder", self.encoder.data()),
+            ("b_enc", &self.b_enc[..]),
+            ("decoder", self.decoder.data()),
+            ("b_dec", &self.b_dec),
+        ];
+        parts.extend(self.extra.parts());
+        parts
+    }
+
+    /// Names and shapes of what there must be in [`Sae::extra`].
+    pub fn extra_shapes(&self) -> Vec<(&'static str, Vec<usize>)> {
+        Extra::shapes_used(&self.architecture, self.wiring, self.latents(), self.width())
+    }
+
+    pub(super) fn check_rows(&self, rows: &[f32]) -> Result<()> {
         if !rows.len().is_multiple_of(self.width().max(1)) {
             return Err(Error::setting(
                 "The activations do not fit the dictionary",

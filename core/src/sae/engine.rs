@@ -4,9 +4,9 @@
 //! weights, their moments, their gradients and the batch live with the engine, so that one on a
 //! graphics card moves a batch in and a few sums out at each step, and nothing else.
 
-use super::Matrix;
 use super::cpu::Cpu;
-use super::kernels::{Adam, Moments, Select, Stop, Sums};
+use super::kernels::{Adam, Moments, Stop, Sums};
+use super::{Extra, Latents, Matrix, Wiring};
 use crate::error::Result;
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct Parameters {
     pub decoder: Matrix,
     /// `[d]`.
     pub b_dec: Vec<f32>,
+    /// What only some architectures have.
+    pub extra: Extra,
 }
 
 impl Parameters {
@@ -36,23 +38,27 @@ impl Parameters {
     }
 
     /// Every part with its name, in a fixed order: that of [`OptimizerState`].
-    pub fn parts(&self) -> [(&'static str, &[f32]); 4] {
-        [
+    pub fn parts(&self) -> Vec<(&'static str, &[f32])> {
+        let mut parts = vec![
             ("encoder", self.encoder.data()),
-            ("b_enc", &self.b_enc),
+            ("b_enc", &self.b_enc[..]),
             ("decoder", self.decoder.data()),
             ("b_dec", &self.b_dec),
-        ]
+        ];
+        parts.extend(self.extra.parts());
+        parts
     }
 
     /// Every part, to be written, in the order of [`Parameters::parts`].
-    pub fn parts_mut(&mut self) -> [(&'static str, &mut [f32]); 4] {
-        [
+    pub fn parts_mut(&mut self) -> Vec<(&'static str, &mut [f32])> {
+        let mut parts = vec![
             ("encoder", self.encoder.data_mut()),
-            ("b_enc", &mut self.b_enc),
+            ("b_enc", &mut self.b_enc[..]),
             ("decoder", self.decoder.data_mut()),
             ("b_dec", &mut self.b_dec),
-        ]
+        ];
+        parts.extend(self.extra.parts_mut());
+        parts
     }
 }
 
@@ -80,6 +86,23 @@ pub enum Set {
     Auxiliary,
 }
 
+/// Which latents of a row are active.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Choose {
+    /// The k greatest of the positive ones; of equal ones those with the smaller index.
+    TopK(usize),
+    /// All positive ones.
+    Positive,
+    /// All positive ones, never held as a dense array.
+    PositiveListed,
+    /// Over the whole batch, k times rows of the positive ones.
+    Batch(usize),
+    /// The greatest of each of k groups of neighbours, where it is positive.
+    GroupMax(usize),
+    /// The k greatest, positive or not.
+    AnySign(usize),
+}
+
 /// What a set's reconstruction is measured against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -99,6 +122,33 @@ pub enum Penalty {
     /// So much for each unit of activation times the norm of its direction, which is pulled at
     /// too.
     Contribution(f32),
+    /// So much for each `tanh(scale f ‖d‖)`.
+    Tanh {
+        /// How much.
+        each: f32,
+        /// How soon an activation counts in full.
+        scale: f32,
+    },
+    /// So much for each row's `Σ f^p`, or with `root` for its `(Σ f^p)^(1/p)`.
+    Power {
+        /// How much.
+        each: f32,
+        /// The power.
+        p: f32,
+        /// Whether the root is taken.
+        root: bool,
+    },
+}
+
+/// Which weights a set's gradients go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Into {
+    /// All.
+    All,
+    /// The encoder, and by way of it the decoder bias: the decoder is held constant.
+    Encoder,
+    /// The decoder: the activations are held constant.
+    Decoder,
 }
 
 /// Seconds spent in the parts of a step.
@@ -151,10 +201,12 @@ impl Spent {
 
 /// The verbs that architectures are written in.
 pub trait Engine: Send {
-    /// Takes a batch of rows (`[n, d]`) and forgets the gradients of the last one.
-    fn load(&mut self, batch: &[f32]);
+    /// Takes a batch of rows (`[n, d]`) and forgets the gradients of the last one. `target` is
+    /// what the decoder is to give, where that is not the batch itself.
+    fn load(&mut self, batch: &[f32], target: Option<&[f32]>);
 
-    /// Finds the active latents of every row: of all latents, or of `among` (ascending).
+    /// Finds the active latents of every row: of all latents, or of `among` (ascending). With
+    /// `by_norm`, those are chosen by activation times the norm of the direction.
     ///
     /// # Errors
     /// `stop` said so; so for all verbs that take it.
@@ -162,7 +214,8 @@ pub trait Engine: Send {
         &mut self,
         set: Set,
         among: Option<&[u32]>,
-        select: Select,
+        choose: Choose,
+        by_norm: bool,
         stop: Stop<'_>,
     ) -> Result<()>;
 
@@ -177,14 +230,64 @@ pub trait Engine: Send {
         stop: Stop<'_>,
     ) -> Result<Sums>;
 
+    /// Adds the gradients of a reconstructed set to those of the weights.
+    fn scatter(&mut self, set: Set, into: Into, stop: Stop<'_>) -> Result<()>;
+
+    /// Gated: takes the auxiliary set as gates, and makes of every open one the magnitude
+    /// `ReLU(e^r_mag (gate - b_enc) + b_mag)` of the main set.
+    fn magnitudes(&mut self);
+
+    /// Gated: as [`Engine::scatter`] of the main set, by way of the magnitudes.
+    fn scatter_magnitudes(&mut self, stop: Stop<'_>) -> Result<()>;
+
+    /// JumpReLU: the main set becomes the latents above their thresholds, the auxiliary one
+    /// those less than half a `bandwidth` away from them on either side.
+    fn encode_jump(&mut self, bandwidth: f32, stop: Stop<'_>) -> Result<()>;
+
+    /// JumpReLU: adds the pseudo-gradients of the thresholds, once the main set is
+    /// reconstructed. `each` is the gradient of the loss by the number of active latents. With
+    /// `on_f` that part looks at activations, not pre-activations (see
+    /// [`Compatibility`](super::Compatibility)).
+    fn scatter_threshold(
+        &mut self,
+        bandwidth: f32,
+        each: f32,
+        on_f: bool,
+        stop: Stop<'_>,
+    ) -> Result<()>;
+
+    /// JumpReLU: the loss `each Σ ReLU(threshold - pre) ‖d‖` over the latents `among` with its
+    /// gradients; returns the sum.
+    fn pull_up(&mut self, among: &[u32], each: f32, stop: Stop<'_>) -> Result<f64>;
+
+    /// Matryoshka: reconstructs with the latents before each of `ends`, loss
+    /// `Σ_g weights_g Σ‖e_g‖²`, and adds all gradients. The main set's error is that of the last
+    /// one. Returns each Σ‖e_g‖².
+    fn nested(&mut self, ends: &[usize], weights: &[f32], stop: Stop<'_>) -> Result<Vec<f64>>;
+
+    /// What [`Engine::nested`] returned last; empty if never.
+    fn nested_squares(&self) -> &[f64];
+
     /// Σ‖e - mean e‖² over the rows of a reconstructed set.
     fn error_variance(&self, set: Set) -> f64;
 
-    /// Σ‖x - mean x‖² over the batch.
-    fn input_variance(&self) -> f64;
+    /// Σ‖y - mean y‖² over what is to be reconstructed.
+    fn target_variance(&self) -> f64;
 
-    /// Adds the gradients of a reconstructed set to those of the weights.
-    fn scatter(&mut self, set: Set, stop: Stop<'_>) -> Result<()>;
+    /// The least activation of the main set; `None` if it has none.
+    fn least(&self) -> Option<f64>;
+
+    /// The mean over rows of each row's least activation; rows without one do not count.
+    fn mean_least(&self) -> Option<f64>;
+
+    /// Σ over rows of `Σ f^p`, or with `root` of `(Σ f^p)^(1/p)`, of the main set.
+    fn power(&self, p: f64, root: bool) -> f64;
+
+    /// The active latents of a set, for tests; empty where they are held as a dense array.
+    fn latents(&self, set: Set) -> Latents;
+
+    /// The error `x̂ - x` of each row of a reconstructed set, for tests.
+    fn errors(&self, set: Set) -> &[f32];
 
     /// Number of active latents over all rows.
     fn active(&self, set: Set) -> usize;
@@ -220,6 +323,7 @@ pub fn engine(
     _device: &Device,
     parameters: Parameters,
     optimizer: OptimizerState,
+    wiring: Wiring,
 ) -> Box<dyn Engine> {
-    Box::new(Cpu::new(parameters, optimizer))
+    Box::new(Cpu::new(parameters, optimizer, wiring))
 }

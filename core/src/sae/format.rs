@@ -5,7 +5,7 @@
 //! waiting beside, and [`Sae::load`] takes it where it fits the weights.
 
 use super::tensors::{self, Tensor};
-use super::{About, Architecture, Matrix, Sae};
+use super::{About, Architecture, Extra, Matrix, Sae, Wiring};
 use crate::error::{Error, IoContext, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -25,6 +25,8 @@ struct Description {
     width: usize,
     latents: usize,
     architecture: Architecture,
+    #[serde(default)]
+    wiring: Wiring,
     about: About,
 }
 
@@ -38,12 +40,16 @@ impl Sae {
         self.validate()?;
         fs::create_dir_all(dir).doing(|| format!("Could not make {}", dir.display()))?;
         let (m, d) = (self.latents(), self.width());
-        let parts = [
+        let mut parts = vec![
             Tensor::f32("encoder", &[m, d], self.encoder.data()),
             Tensor::f32("b_enc", &[m], &self.b_enc),
             Tensor::f32("decoder", &[m, d], self.decoder.data()),
             Tensor::f32("b_dec", &[d], &self.b_dec),
         ];
+        let shapes = self.extra_shapes();
+        for ((name, data), (_, shape)) in self.extra.parts().into_iter().zip(&shapes) {
+            parts.push(Tensor::f32(name, shape, data));
+        }
         let metadata = [("format", FORMAT.to_owned())];
         let weights = tensors::write_tensors_beside(&dir.join(WEIGHTS), &parts, &metadata)?;
         let description = Description {
@@ -53,6 +59,7 @@ impl Sae {
             width: d,
             latents: m,
             architecture: self.architecture.clone(),
+            wiring: self.wiring,
             about: self.about.clone(),
         };
         let text = serde_json::to_vec_pretty(&description)
@@ -84,7 +91,11 @@ impl Sae {
             },
         };
         let (m, d) = (description.latents, description.width);
+        let shapes = Extra::shapes_used(&description.architecture, description.wiring, m, d);
+        let extra = Extra::made_of(&shapes, |name, shape| read.take_shaped(name, shape))?;
         let sae = Self {
+            extra,
+            wiring: description.wiring,
             architecture: description.architecture,
             encoder: Matrix::new(m, d, read.take_shaped("encoder", &[m, d])?)?,
             b_enc: read.take_shaped("b_enc", &[m])?,
@@ -132,6 +143,8 @@ mod tests {
             b_enc: numbers(6, 0.1),
             decoder: Matrix::new(6, 4, numbers(24, 1.3)).unwrap(),
             b_dec: numbers(4, 0.2),
+            extra: Extra::default(),
+            wiring: Wiring::Centred,
             about: About { tokens: 5, scale_folded: 1.5, ..About::default() },
         }
     }

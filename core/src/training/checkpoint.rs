@@ -8,10 +8,11 @@ use super::config::TrainConfig;
 use super::trainer::{Counters, Trainer};
 use crate::activations::{Position, Provenance};
 use crate::error::{Error, IoContext, Result};
+use crate::sae::architectures::Running;
 use crate::sae::engine::{OptimizerState, Parameters};
 use crate::sae::kernels::Moments;
 use crate::sae::tensors::{self, Tensor};
-use crate::sae::{Matrix, TrainPoint};
+use crate::sae::{Extra, Matrix, TrainPoint, Wiring};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub position: Position,
     pub step: u64,
     pub tokens: u64,
+    #[serde(default)]
+    pub running: Running,
     pub rng: ChaCha8Rng,
     pub history: Vec<TrainPoint>,
 }
@@ -58,6 +61,7 @@ pub(super) fn write(
         position,
         step: counters.step,
         tokens: counters.tokens,
+        running: counters.running.clone(),
         rng: counters.rng.clone(),
         history: history.to_vec(),
     };
@@ -65,8 +69,12 @@ pub(super) fn write(
         .map_err(|e| Error::internal("A checkpoint could not be described", e.to_string()))?;
     // As bits: a number that went through text may come back a hair off.
     let scale = [counters.scale.to_bits()];
+    let target_scale = [counters.target_scale.to_bits()];
     let mut parts =
         vec![Tensor::u64("silent_for", &counters.silent_for), Tensor::u64("scale", &scale)];
+    if transcodes(trainer.config()) {
+        parts.push(Tensor::u64("target_scale", &target_scale));
+    }
     let weights = trainer.parameters().parts();
     for ((name, data), moments) in weights.into_iter().zip(&trainer.optimizer().moments) {
         parts.push(Tensor::f32(name, &[data.len()], data));
@@ -81,6 +89,10 @@ pub(super) fn write(
     let path = path(out);
     tensors::write_tensors_beside(&path, &parts, &[("state", state)])?;
     tensors::put_in_place(&path)
+}
+
+fn transcodes(config: &TrainConfig) -> bool {
+    matches!(config.wiring, Wiring::Transcoder { .. })
 }
 
 /// Reads the checkpoint of a run with these settings on this source; `None` if there is none.
@@ -103,10 +115,15 @@ pub(super) fn read(
     }
     state.check_same(config, width, provenance)?;
     let (m, d) = (config.latents, width);
-    let scale = f64::from_bits(file.take_u64("scale", 1)?[0]);
-    if !(scale > 0.0 && scale.is_finite()) {
-        return Err(bad(format!("its scale is {scale}")));
-    }
+    let mut scale_called = |name: &str| {
+        let scale = f64::from_bits(file.take_u64(name, 1)?[0]);
+        if scale > 0.0 && scale.is_finite() {
+            return Ok(scale);
+        }
+        Err(bad(format!("its {name} is {scale}")))
+    };
+    let scale = scale_called("scale")?;
+    let target_scale = if transcodes(config) { scale_called("target_scale")? } else { scale };
     let matrix = m.checked_mul(d).ok_or_else(|| bad(format!("{m} x {d} is too large")))?;
     let mut part = |name: &str, len: usize| -> Result<(Vec<f32>, Moments)> {
         let weights = file.take_shaped(name, &[len])?;
@@ -124,18 +141,28 @@ pub(super) fn read(
     let (b_enc, of_b_enc) = part("b_enc", m)?;
     let (decoder, of_decoder) = part("decoder", matrix)?;
     let (b_dec, of_b_dec) = part("b_dec", d)?;
+    let mut moments = vec![of_encoder, of_b_enc, of_decoder, of_b_dec];
+    let shapes = Extra::shapes(&config.architecture, config.wiring, m, d);
+    let extra = Extra::made_of(&shapes, |name, shape| {
+        let (weights, of_part) = part(name, shape.iter().product())?;
+        moments.push(of_part);
+        Ok(weights)
+    })?;
     let parameters = Parameters {
+        extra,
         encoder: Matrix::new(m, d, encoder)?,
         b_enc,
         decoder: Matrix::new(m, d, decoder)?,
         b_dec,
     };
-    let optimizer = OptimizerState { moments: vec![of_encoder, of_b_enc, of_decoder, of_b_dec] };
+    let optimizer = OptimizerState { moments };
     let counters = Counters {
         step: state.step,
         tokens: state.tokens,
         silent_for: file.take_u64("silent_for", m)?,
         scale,
+        target_scale,
+        running: state.running.clone(),
         rng: state.rng.clone(),
     };
     // The settings as they were kept: a click may have added to them. How often to save and to

@@ -6,6 +6,7 @@ use crate::sae::{Architecture, L0Loss, TrainPoint, Wiring};
 use serde::{Deserialize, Serialize};
 
 pub use crate::sae::Compatibility;
+pub use crate::sae::architectures::ThresholdMean;
 
 /// Every setting of a training run; with the data and the seed it determines the weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,21 +70,6 @@ pub struct TrainConfig {
     /// Peculiarities of other libraries to be reproduced; all off unless asked for.
     #[serde(default)]
     pub compatibility: Compatibility,
-}
-
-/// The running mean of each batch's least activation, which decides at inference.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ThresholdMean {
-    /// What is kept of the old value at each step.
-    pub keep: f64,
-    /// Steps before the first value is taken.
-    pub after: u64,
-}
-
-impl Default for ThresholdMean {
-    fn default() -> Self {
-        Self { keep: 0.99, after: 0 }
-    }
 }
 
 /// How weights and biases begin, where not as is usual for the architecture.

@@ -113,7 +113,7 @@ pub fn train_all(
         if !resume {
             check_free(&plan.out)?;
         } else if let Some(sae) = finished(&plan.out, &plan.config, &provenance)? {
-            seats.push(Seat::Ended(Ok(sae)));
+            seats.push(Seat::Ended(Box::new(Ok(sae))));
             continue;
         }
         let found = match resume {
@@ -260,7 +260,7 @@ fn read(
 enum Seat<'e> {
     Waiting,
     Running(Box<Run<'e>>),
-    Ended(Result<Sae>),
+    Ended(Box<Result<Sae>>),
 }
 
 impl<'e> Seat<'e> {
@@ -273,7 +273,7 @@ impl<'e> Seat<'e> {
 
     fn outcome(self) -> Result<Sae> {
         match self {
-            Self::Ended(outcome) => outcome,
+            Self::Ended(outcome) => *outcome,
             _ => Err(Error::internal("A run has no end", "it was left on its way")),
         }
     }
@@ -327,7 +327,7 @@ impl<'e> All<'_, 'e> {
                     Err(error) if error.is_cancelled() => return Err(error),
                     Err(error) => {
                         let error = run.with_last_checkpoint(error);
-                        *seat = Seat::Ended(Err(error));
+                        *seat = Seat::Ended(Box::new(Err(error)));
                     }
                 }
             }
@@ -342,7 +342,7 @@ impl<'e> All<'_, 'e> {
             if seat.run().is_some_and(Run::is_complete)
                 && let Seat::Running(run) = std::mem::replace(seat, Seat::Waiting)
             {
-                *seat = Seat::Ended(run.finish());
+                *seat = Seat::Ended(Box::new(run.finish()));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ mod average;
 mod bench;
 mod checkpoint;
 mod config;
+mod fold;
 mod history;
 mod job;
 mod memory;

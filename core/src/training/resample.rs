@@ -60,7 +60,7 @@ impl Trainer {
                 let row = parameters.encoder.row_mut(*i);
                 row.iter_mut().zip(*direction).for_each(|(w, x)| *w = norm * x);
                 parameters.b_enc[*i] = 0.0;
-                let lengths = parameters.parts().map(|(name, part)| (name, part.len()));
+                let lengths = parameters.parts().into_iter().map(|(name, part)| (name, part.len()));
                 let m = parameters.b_enc.len();
                 for (moments, (name, len)) in optimizer.moments.iter_mut().zip(lengths) {
                     // Row after row in matrices, entry by entry in what there is one of a latent.

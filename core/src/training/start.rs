@@ -1,9 +1,10 @@
 //! How a run begins: weights, bias, the scale of the activations.
 
 use super::config::{BiasStart, StartChoice};
-use crate::sae::Matrix;
+use crate::error::Result;
 use crate::sae::architectures::Start;
 use crate::sae::engine::Parameters;
+use crate::sae::{Extra, Matrix};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -25,7 +26,22 @@ pub(super) fn weights(
         if choice.untied { unit_rows(latents, width, rng) } else { directions.clone() };
     encoder.data_mut().iter_mut().for_each(|w| *w *= start.encoder_norm);
     directions.data_mut().iter_mut().for_each(|w| *w *= start.decoder_norm);
-    Parameters { encoder, b_enc: vec![0.0; latents], decoder: directions, b_dec: vec![0.0; width] }
+    Parameters {
+        encoder,
+        b_enc: vec![0.0; latents],
+        decoder: directions,
+        b_dec: vec![0.0; width],
+        extra: Extra::default(),
+    }
+}
+
+/// What only some architectures have: thresholds at their start, all else 0 (Gated: magnitude
+/// rows equal to gate rows; transcoder: no skip).
+pub(super) fn extra(shapes: &[(&'static str, Vec<usize>)], start: Start) -> Result<Extra> {
+    Extra::made_of(shapes, |name, shape| {
+        let value = if name == "threshold" { start.threshold } else { 0.0 };
+        Ok(vec![value; shape.iter().product()])
+    })
 }
 
 /// Random directions at unit norm.
@@ -107,7 +123,8 @@ mod tests {
     #[test]
     fn a_start_that_was_chosen_is_followed() {
         use rand::SeedableRng;
-        let usual = Start { decoder_norm: 1.0, encoder_norm: 1.0, bias_at_median: true };
+        let usual =
+            Start { decoder_norm: 1.0, encoder_norm: 1.0, bias_at_median: true, threshold: 0.0 };
         let draw = |choice| weights(9, 5, usual, choice, &mut ChaCha8Rng::seed_from_u64(4));
         let tied = draw(StartChoice::default());
         assert_eq!(tied.encoder, tied.decoder);

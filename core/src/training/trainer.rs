@@ -3,12 +3,13 @@
 
 use super::average;
 use super::config::{BiasStart, TrainConfig};
+use super::fold;
 use super::start;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sae::architectures::{self, Losses, Rule, Step};
+use crate::sae::architectures::{self, Losses, Rule, Running, Step};
 use crate::sae::engine::{self, Engine, OptimizerState, Parameters, Set};
 use crate::sae::kernels::{Adam, Stop};
-use crate::sae::{About, Sae};
+use crate::sae::{About, Extra, Sae, Wiring};
 use candle_core::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -25,6 +26,7 @@ pub struct Trainer {
     /// The moving average of the weights, if one is kept.
     pub(super) average: Option<Parameters>,
     scaled: Vec<f32>,
+    targets: Vec<f32>,
     fired: Vec<bool>,
 }
 
@@ -39,6 +41,10 @@ pub struct Counters {
     pub silent_for: Vec<u64>,
     /// Factor on the activations.
     pub scale: f64,
+    /// Factor on what a transcoder is to give; equal to `scale` where there is no second site.
+    pub target_scale: f64,
+    /// What the architecture carries from step to step.
+    pub running: Running,
     /// Random numbers of the run.
     pub rng: ChaCha8Rng,
 }
@@ -60,27 +66,46 @@ pub struct Report {
 
 impl Trainer {
     /// A run at its start. `first` are some rows of what it will be trained on (raw, `[n,
-    /// width]`): the scale is estimated from them, and from the first `config.batch` of them the
-    /// decoder bias where the architecture wants one.
+    /// width]`, of a transcoder `[n, 2 width]`): the scale is estimated from them, and from the
+    /// first `config.batch` of them the decoder bias where the architecture wants one.
     ///
     /// # Errors
     /// Settings that make no sense; a NaN in the rows.
     pub fn new(config: &TrainConfig, width: usize, first: &[f32]) -> Result<Self> {
         config.validate(width)?;
-        check_finite(first, width)?;
+        check_rows(first, row_width(config, width))?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let start = architectures::rule(&config.architecture).start();
+        let start = architectures::rule(&config.architecture, config.latents).start();
         let mut parameters = start::weights(config.latents, width, start, config.start, &mut rng);
-        let scale = if config.normalize { start::scale(first, width) } else { 1.0 };
+        let shapes = Extra::shapes(&config.architecture, config.wiring, config.latents, width);
+        parameters.extra = start::extra(&shapes, start)?;
+        let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+        let (inputs, targets) = match config.wiring {
+            Wiring::Transcoder { .. } => {
+                split(first, width, &mut inputs, &mut targets);
+                (&inputs[..], &targets[..])
+            }
+            _ => (first, first),
+        };
+        let scale_of = |rows| if config.normalize { start::scale(rows, width) } else { 1.0 };
+        let (scale, target_scale) = (scale_of(inputs), scale_of(targets));
         let usual = if start.bias_at_median { BiasStart::GeometricMedian } else { BiasStart::Zero };
         let bias = config.start.bias.unwrap_or(usual);
         if bias != BiasStart::Zero {
-            let batch = &first[..first.len().min(config.batch * width)];
-            let scaled: Vec<f32> = batch.iter().map(|x| (f64::from(*x) * scale) as f32).collect();
+            let batch = &targets[..targets.len().min(config.batch * width)];
+            let scaled: Vec<f32> =
+                batch.iter().map(|x| (f64::from(*x) * target_scale) as f32).collect();
             parameters.b_dec = start::bias(bias, &scaled, width);
         }
-        let counters =
-            Counters { step: 0, tokens: 0, silent_for: vec![0; config.latents], scale, rng };
+        let counters = Counters {
+            step: 0,
+            tokens: 0,
+            silent_for: vec![0; config.latents],
+            scale,
+            target_scale,
+            running: Running::default(),
+            rng,
+        };
         let optimizer = OptimizerState::new(&parameters);
         Self::with(config, parameters, optimizer, counters)
     }
@@ -96,9 +121,12 @@ impl Trainer {
         counters: Counters,
     ) -> Result<Self> {
         config.validate(parameters.encoder.cols())?;
-        let lengths = parameters.parts().map(|(_, p)| p.len());
+        let lengths = parameters.parts().into_iter().map(|(_, p)| p.len());
         let moments = optimizer.moments.iter().map(|m| (m.first.len(), m.second.len()));
+        let (latents, width) = (config.latents, parameters.encoder.cols());
+        let shapes = Extra::shapes(&config.architecture, config.wiring, latents, width);
         if !moments.eq(lengths.map(|len| (len, len)))
+            || !parameters.extra.has(&shapes)
             || parameters.encoder.rows() != config.latents
             || counters.silent_for.len() != config.latents
         {
@@ -108,13 +136,14 @@ impl Trainer {
             ));
         }
         Ok(Self {
-            rule: architectures::rule(&config.architecture),
+            rule: architectures::rule(&config.architecture, config.latents),
             average: config.ema.map(|_| parameters.clone()),
-            engine: engine::engine(&Device::Cpu, parameters, optimizer),
+            engine: engine::engine(&Device::Cpu, parameters, optimizer, config.wiring),
             config: config.clone(),
             fired: vec![false; config.latents],
             counters,
             scaled: Vec::new(),
+            targets: Vec::new(),
         })
     }
 
@@ -124,30 +153,26 @@ impl Trainer {
     /// # Errors
     /// Stopped; a NaN or an infinity in the batch or the loss.
     pub fn gradients(&mut self, batch: &[f32], stop: Stop<'_>) -> Result<Losses> {
-        let width = self.width();
-        check_finite(batch, width)?;
-        let batch = if self.counters.scale == 1.0 {
-            batch
-        } else {
-            let scale = self.counters.scale as f32;
+        check_rows(batch, self.row_width())?;
+        let transcodes = matches!(self.config.wiring, Wiring::Transcoder { .. });
+        let (mut inputs, mut targets) = (batch, None);
+        if transcodes {
+            split(batch, self.width(), &mut self.scaled, &mut self.targets);
+            scale_all(&mut self.scaled, self.counters.scale);
+            scale_all(&mut self.targets, self.counters.target_scale);
+            (inputs, targets) = (&self.scaled, Some(&self.targets[..]));
+        } else if self.counters.scale != 1.0 {
             self.scaled.clear();
-            self.scaled.extend(batch.iter().map(|x| x * scale));
-            &self.scaled
-        };
-        let rows = batch.len() / width;
+            self.scaled.extend_from_slice(batch);
+            scale_all(&mut self.scaled, self.counters.scale);
+            inputs = &self.scaled;
+        }
         if self.config.k_anneal.is_some() {
             let now = self.config.architecture_at(self.counters.step + 1);
-            self.rule = architectures::rule(&now);
+            self.rule = architectures::rule(&now, self.config.latents);
         }
-        self.engine.load(batch);
-        let step = Step {
-            rows,
-            l1: self.config.l1_at(self.counters.step + 1),
-            aux_weight: self.config.aux_weight,
-            silent_for: &self.counters.silent_for,
-            dead_after: self.config.dead_after,
-            stop,
-        };
+        self.engine.load(inputs, targets);
+        let step = step_of(&self.config, &self.counters, batch.len() / self.row_width(), stop);
         let losses = self.rule.gradients(self.engine.as_mut(), &step)?;
         if !losses.total.is_finite() {
             return Err(Error::new(
@@ -167,7 +192,7 @@ impl Trainer {
     /// As [`Trainer::gradients`]; the run then stands where it stood before the step.
     pub fn step(&mut self, batch: &[f32], stop: Stop<'_>) -> Result<Report> {
         let losses = self.gradients(batch, stop)?;
-        let unit = self.rule.unit_directions();
+        let unit = self.holds_unit_directions();
         let number = self.counters.step + 1;
         let scale = match self.config.clip {
             None => 1.0,
@@ -191,7 +216,11 @@ impl Trainer {
         if let (Some(average), Some(decay)) = (&mut self.average, self.config.ema) {
             average::follow(average, self.engine.parameters(), decay);
         }
-        let rows = (batch.len() / self.width()) as u64;
+        let rows = (batch.len() / self.row_width()) as u64;
+        let mut running = self.counters.running.clone();
+        let step = step_of(&self.config, &self.counters, rows as usize, stop);
+        self.rule.after(self.engine.as_ref(), &step, &mut running);
+        self.counters.running = running;
         self.counters.step = number;
         self.counters.tokens += rows;
         self.fired.fill(false);
@@ -204,7 +233,7 @@ impl Trainer {
 
     fn report(&self, losses: Losses, rows: u64, lr: f64) -> Report {
         let error = losses.mse * rows as f64;
-        let variance = self.engine.input_variance();
+        let variance = self.engine.target_variance();
         let fvu = if variance > 0.0 { error / variance } else { f64::from(error > 0.0) };
         Report {
             losses,
@@ -230,6 +259,17 @@ impl Trainer {
     /// Width of the activations.
     pub fn width(&self) -> usize {
         self.engine.parameters().b_dec.len()
+    }
+
+    /// Numbers of a row that it takes: the width, of a transcoder twice the width (input, then
+    /// what is to be given).
+    pub fn row_width(&self) -> usize {
+        row_width(&self.config, self.width())
+    }
+
+    /// Whether directions are brought back to unit norm at each step.
+    pub fn holds_unit_directions(&self) -> bool {
+        self.rule.unit_directions() && !self.config.compatibility.free_directions
     }
 
     /// Its settings.
@@ -266,7 +306,7 @@ impl Trainer {
             None => self.dictionary_of(self.engine.parameters(), about),
             Some(average) => {
                 let mut sae = self.dictionary_of(average, about);
-                if self.rule.unit_directions() {
+                if self.holds_unit_directions() {
                     average::to_unit_rows(&mut sae.decoder);
                 }
                 sae
@@ -285,22 +325,60 @@ impl Trainer {
     }
 
     pub(super) fn dictionary_of(&self, parameters: &Parameters, about: About) -> Sae {
-        let Parameters { encoder, b_enc, decoder, b_dec } = parameters;
-        // ReLU and TopK commute with a factor: f(s x) / s is what the biases / s give for x.
-        let scale = self.counters.scale;
-        let raw = |v: &[f32]| v.iter().map(|b| (f64::from(*b) / scale) as f32).collect();
-        Sae {
-            architecture: self.config.architecture.clone(),
-            encoder: encoder.clone(),
-            b_enc: raw(b_enc),
-            decoder: decoder.clone(),
-            b_dec: raw(b_dec),
-            about: About { tokens: self.counters.tokens, scale_folded: scale, ..about },
-        }
+        fold::dictionary(&self.config, &self.counters, parameters, about)
     }
 }
 
-fn check_finite(rows: &[f32], width: usize) -> Result<()> {
+/// What the next step's loss needs to know.
+fn step_of<'a>(
+    config: &TrainConfig,
+    counters: &'a Counters,
+    rows: usize,
+    stop: Stop<'a>,
+) -> Step<'a> {
+    let number = counters.step + 1;
+    Step {
+        rows,
+        number,
+        total: config.steps(),
+        l1: config.l1_at(number),
+        aux_weight: config.aux_weight,
+        silent_for: &counters.silent_for,
+        dead_after: config.dead_after,
+        running: &counters.running,
+        threshold: config.threshold,
+        compatibility: config.compatibility,
+        stop,
+    }
+}
+
+fn row_width(config: &TrainConfig, width: usize) -> usize {
+    if matches!(config.wiring, Wiring::Transcoder { .. }) { 2 * width } else { width }
+}
+
+/// Rows of two sites side by side, taken apart.
+fn split(rows: &[f32], width: usize, inputs: &mut Vec<f32>, targets: &mut Vec<f32>) {
+    inputs.clear();
+    targets.clear();
+    for row in rows.chunks_exact(2 * width) {
+        inputs.extend_from_slice(&row[..width]);
+        targets.extend_from_slice(&row[width..]);
+    }
+}
+
+fn scale_all(rows: &mut [f32], scale: f64) {
+    let scale = scale as f32;
+    rows.iter_mut().for_each(|x| *x *= scale);
+}
+
+fn check_rows(rows: &[f32], width: usize) -> Result<()> {
+    if rows.is_empty() || !rows.len().is_multiple_of(width) {
+        return Err(Error::setting(
+            "The activations cannot be trained on",
+            format!("{} numbers are no whole rows of width {width}", rows.len()),
+            "Use activations of the sites that the run was set up for",
+        ));
+    }
     let Some(at) = rows.iter().position(|x| !x.is_finite()) else { return Ok(()) };
     Err(Error::new(
         ErrorKind::Numeric,

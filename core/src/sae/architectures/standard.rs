@@ -2,8 +2,7 @@
 
 use super::{Losses, Rule, Start, Step};
 use crate::error::Result;
-use crate::sae::engine::{Engine, Penalty, Set, Target};
-use crate::sae::kernels::Select;
+use crate::sae::engine::{Choose, Engine, Into, Penalty, Set, Target};
 
 /// ReLU dictionary with an L1 penalty.
 ///
@@ -26,13 +25,9 @@ pub struct Standard {
 }
 
 impl Rule for Standard {
-    fn select(&self) -> Select {
-        Select::Positive
-    }
-
     fn start(&self) -> Start {
         let decoder_norm = if self.by_norm { 0.1 } else { 1.0 };
-        Start { decoder_norm, encoder_norm: 0.1, bias_at_median: false }
+        Start { decoder_norm, encoder_norm: 0.1, bias_at_median: false, threshold: 0.0 }
     }
 
     fn unit_directions(&self) -> bool {
@@ -44,10 +39,10 @@ impl Rule for Standard {
         let each = (step.l1 / rows) as f32;
         let penalty =
             if self.by_norm { Penalty::Contribution(each) } else { Penalty::Activation(each) };
-        engine.encode(Set::Main, None, self.select(), step.stop)?;
+        engine.encode(Set::Main, None, Choose::Positive, false, step.stop)?;
         let weight = (1.0 / rows) as f32;
         let sums = engine.reconstruct(Set::Main, Target::Input, weight, penalty, step.stop)?;
-        engine.scatter(Set::Main, step.stop)?;
+        engine.scatter(Set::Main, Into::All, step.stop)?;
         let (mse, sparsity) = (sums.squares / rows, sums.activity / rows);
         Ok(Losses { total: mse + step.l1 * sparsity, mse, sparsity, ..Losses::default() })
     }

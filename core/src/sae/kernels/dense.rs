@@ -202,7 +202,7 @@ fn transposed(
 /// `out[rows, columns] += factor left[rows, inner] right[inner, columns]`; `out` and `right` are
 /// row-major, `left` has the strides given (of a row, of a column).
 #[allow(unsafe_code)]
-fn add_product(
+pub(crate) fn add_product(
     rows: usize,
     columns: usize,
     inner: usize,

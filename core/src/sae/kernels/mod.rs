@@ -5,6 +5,7 @@
 //! in [`portable`].
 
 mod adam;
+mod batch_top;
 mod candidates;
 mod choice;
 mod coarse;
@@ -15,25 +16,32 @@ mod columns;
 mod dense;
 mod encode;
 mod encode_top;
+mod entries;
 mod packed;
 pub mod portable;
 mod rescore;
 mod rows;
 mod select;
+mod sift;
 mod simd;
 #[cfg(test)]
 mod tests;
 
 pub use adam::{Adam, Moments, Slice, gradient_norm, update_bias, update_rows};
+pub(crate) use batch_top::encode_batch;
 pub use choice::Choice;
 pub use coarse::{Coarse, Grain};
 pub use columns::{Columns, Gradients, Scatter, pull_on_bias, scatter};
-pub(crate) use dense::{encode_dense, reconstruct_dense, scatter_dense};
+pub(crate) use dense::{add_product, encode_dense, reconstruct_dense, scatter_dense};
 pub use encode::{Encoding, encode};
 pub use encode_top::{TopEncoding, encode_top};
+pub(crate) use entries::{
+    RowPenalty, add_decoded, add_product_of_rows, magnitudes, penalise, slopes, sums_by_latent,
+};
 pub use packed::Packed;
 pub use rows::{Reconstruction, Sums, decode, reconstruct, subtract_from_rows, variance};
 pub use select::{Select, TopK};
+pub(crate) use sift::{Above, AnySign, Below, Bound, GroupMax, sift};
 pub use simd::Level;
 
 use crate::error::Result;

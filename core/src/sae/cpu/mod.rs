@@ -1,51 +1,40 @@
 //! The engine on the processor.
 
-use super::Latents;
-use super::engine::{Engine, OptimizerState, Parameters, Penalty, Set, Spent, Target};
-use super::kernels::{
-    self, Adam, Choice, Coarse, Columns, Encoding, Gradients, Grain, Packed, Reconstruction,
-    Scatter, Select, Slice, Stop, Sums, TopEncoding,
+mod choose;
+mod gated;
+mod jump;
+mod nested;
+mod penalty;
+mod state;
+
+use super::engine::{
+    Choose, Engine, Into, OptimizerState, Parameters, Penalty, Set, Spent, Target,
 };
+use super::kernels::{
+    self, Adam, Choice, Coarse, Encoding, Gradients, Grain, Packed, Reconstruction, Scatter, Slice,
+    Stop, Sums, TopEncoding,
+};
+use super::{Extra, Latents, Wiring};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
+use state::State;
 use std::time::Instant;
 
 /// Above this share of active latents a dense array is cheaper than lists.
 const DENSE_ABOVE: f64 = 0.08;
 
-/// Rows that are looked at to find out.
-const SAMPLE: usize = 128;
-
-/// One set of active latents of the batch, and its error.
-#[derive(Debug)]
-struct State {
-    latents: Latents,
-    /// Every activation, `[n, m]`, in place of `latents` where many are active.
-    dense: Vec<f32>,
-    is_dense: bool,
-    columns: Columns,
-    /// `[n, d]`.
-    error: Vec<f32>,
-    /// Σ e over the rows.
-    error_sum: Vec<f64>,
-    squares: f64,
-    /// Gradient of the loss by each activation, in the order of the latents' entries.
-    slope: Vec<f32>,
-    /// Of a dense set: number of active latents, and which are active in some row.
-    active: usize,
-    fired: Vec<bool>,
-    weight: f32,
-    penalty: Penalty,
-    target: Target,
-}
-
 /// Weights, moments, gradients and working memory, all kept from step to step.
 pub(super) struct Cpu {
     parameters: Parameters,
     optimizer: OptimizerState,
+    wiring: Wiring,
     gradients: Gradients,
+    /// Gradients of the weights that only some architectures have.
+    extra: Extra,
     /// Gradient of the decoder bias that does not come by way of the encoder.
     direct: Vec<f64>,
+    /// Gated: what reaches the encoder by way of the magnitudes, summed by latent.
+    by_magnitude: Vec<f32>,
     /// The encoder as the product wants it; stale once the weights have moved.
     packed: Packed,
     stale: bool,
@@ -57,9 +46,15 @@ pub(super) struct Cpu {
     coarse_stale: bool,
     top_encoding: TopEncoding,
     batch: Vec<f32>,
+    /// What is to be reconstructed, where that is not the batch.
+    target: Vec<f32>,
+    /// Its variance before the skip took its part away.
+    target_variance: Option<f64>,
+    /// What the encoder sees, where that is not the batch.
     centred: Vec<f32>,
     main: State,
     auxiliary: State,
+    nested_squares: Vec<f64>,
     norms: Vec<f32>,
     partial: Vec<f64>,
     pull: Vec<f64>,
@@ -68,11 +63,15 @@ pub(super) struct Cpu {
 }
 
 impl Cpu {
-    pub(super) fn new(parameters: Parameters, optimizer: OptimizerState) -> Self {
+    pub(super) fn new(parameters: Parameters, optimizer: OptimizerState, wiring: Wiring) -> Self {
         let (m, d) = (parameters.encoder.rows(), parameters.encoder.cols());
+        let mut extra = parameters.extra.clone();
+        extra.parts_mut().into_iter().for_each(|(_, part)| part.fill(0.0));
         Self {
             gradients: Gradients::new(m, d),
+            extra,
             direct: vec![0.0; d],
+            by_magnitude: Vec::new(),
             packed: Packed::new(),
             stale: true,
             packed_part: Packed::new(),
@@ -82,9 +81,12 @@ impl Cpu {
             coarse_stale: true,
             top_encoding: TopEncoding::default(),
             batch: Vec::new(),
+            target: Vec::new(),
+            target_variance: None,
             centred: Vec::new(),
             main: State::new(m, d),
             auxiliary: State::new(m, d),
+            nested_squares: Vec::new(),
             norms: Vec::new(),
             partial: Vec::new(),
             pull: vec![0.0; d],
@@ -92,6 +94,7 @@ impl Cpu {
             dense_above: DENSE_ABOVE,
             parameters,
             optimizer,
+            wiring,
         }
     }
 
@@ -106,69 +109,79 @@ impl Cpu {
         self.parameters.b_dec.len()
     }
 
-    /// The k greatest latents by way of a coarse product.
-    fn encode_top(&mut self, set: Set, k: usize, grain: Grain, stop: Stop<'_>) -> Result<()> {
-        let start = Instant::now();
-        let Parameters { encoder, b_enc, .. } = &self.parameters;
-        if self.coarse_stale || self.coarse.grain() != grain {
-            self.coarse.pack(grain, encoder, b_enc);
-            self.coarse_stale = false;
-        }
-        self.spent.prepare += start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let state = match set {
-            Set::Main => &mut self.main,
-            Set::Auxiliary => &mut self.auxiliary,
-        };
-        state.is_dense = false;
-        let (rows, memory) = (&self.centred, &mut self.top_encoding);
-        let coarse = &self.coarse;
-        let rescored =
-            kernels::encode_top(rows, encoder, b_enc, coarse, k, memory, &mut state.latents, stop)?;
-        let rows = state.latents.rows().max(1) as f64;
-        self.choice.learn(grain, rescored as f64 / rows);
-        self.spent.encode += start.elapsed().as_secs_f64();
-        Ok(())
+    /// What is to be reconstructed.
+    fn wanted(&self) -> &[f32] {
+        if self.target.is_empty() { &self.batch } else { &self.target }
     }
 
+    /// The gradient of the decoder bias from its two ways: the reconstruction, and what is
+    /// subtracted before the encoder.
     fn finish_bias(&mut self) {
-        let Parameters { encoder, .. } = &self.parameters;
-        kernels::pull_on_bias(&self.gradients, encoder, &mut self.partial, &mut self.pull);
+        if self.wiring == Wiring::Centred {
+            let own = &mut self.gradients.b_enc;
+            let kept = (!self.by_magnitude.is_empty()).then(|| own.clone());
+            own.iter_mut().zip(&self.by_magnitude).for_each(|(g, by)| *g += by);
+            let encoder = &self.parameters.encoder;
+            kernels::pull_on_bias(&self.gradients, encoder, &mut self.partial, &mut self.pull);
+            if let Some(kept) = kept {
+                self.gradients.b_enc = kept;
+            }
+        }
         let both = self.direct.iter().zip(&self.pull);
         self.gradients.b_dec.iter_mut().zip(both).for_each(|(g, (a, b))| *g = (a - b) as f32);
     }
-}
 
-impl State {
-    fn new(m: usize, d: usize) -> Self {
-        Self {
-            latents: Latents::new(m),
-            dense: Vec::new(),
-            is_dense: false,
-            columns: Columns::default(),
-            error: Vec::new(),
-            error_sum: vec![0.0; d],
-            squares: 0.0,
-            slope: Vec::new(),
-            active: 0,
-            fired: vec![false; m],
-            weight: 0.0,
-            penalty: Penalty::None,
-            target: Target::Input,
-        }
+    /// Adds what a loss `weight Σ‖e‖²` says to the weights that see no latent.
+    fn add_direct(&mut self, set: Set, weight: f32) {
+        let state = match set {
+            Set::Main => &self.main,
+            Set::Auxiliary => &self.auxiliary,
+        };
+        let twice = 2.0 * f64::from(weight);
+        self.direct.iter_mut().zip(&state.error_sum).for_each(|(g, s)| *g += twice * s);
+        add_outer(&mut self.extra, &state.error, &self.batch, 2.0 * weight);
     }
 }
 
+/// Adds `factor Σ e xᵀ` to the gradient of a skip matrix, if there is one.
+fn add_outer(extra: &mut Extra, error: &[f32], batch: &[f32], factor: f32) {
+    const BLOCK: usize = 64;
+    let d = extra.skip.cols();
+    if d == 0 {
+        return;
+    }
+    let n = batch.len() / d;
+    extra.skip.data_mut().par_chunks_mut(BLOCK * d).enumerate().for_each(|(block, out)| {
+        let rows = out.len() / d;
+        let error = &error[block * BLOCK..];
+        kernels::add_product(rows, d, n, out, error, (1, d), batch, factor);
+    });
+}
+
 impl Engine for Cpu {
-    fn load(&mut self, batch: &[f32]) {
+    fn load(&mut self, batch: &[f32], target: Option<&[f32]>) {
         let start = Instant::now();
+        // Under 0 a threshold would let negative activations through; a step may leave it there.
+        self.parameters.extra.threshold.iter_mut().for_each(|t| *t = t.max(0.0));
         self.batch.clear();
         self.batch.extend_from_slice(batch);
         self.centred.clear();
-        self.centred.extend_from_slice(batch);
-        kernels::subtract_from_rows(&mut self.centred, &self.parameters.b_dec);
+        if self.wiring == Wiring::Centred {
+            self.centred.extend_from_slice(batch);
+            kernels::subtract_from_rows(&mut self.centred, &self.parameters.b_dec);
+        }
+        self.target.clear();
+        self.target_variance = target.map(|target| kernels::variance(target, self.width()));
+        if let Some(target) = target {
+            self.target.extend_from_slice(target);
+            let skip = &self.parameters.extra.skip;
+            kernels::add_product_of_rows(&mut self.target, skip, batch, -1.0);
+        }
         self.gradients.touched.fill(false);
+        self.gradients.b_enc.fill(0.0);
         self.gradients.b_dec.fill(0.0);
+        self.extra.parts_mut().into_iter().for_each(|(_, part)| part.fill(0.0));
+        self.by_magnitude.clear();
         self.direct.fill(0.0);
         self.spent.prepare += start.elapsed().as_secs_f64();
     }
@@ -177,51 +190,11 @@ impl Engine for Cpu {
         &mut self,
         set: Set,
         among: Option<&[u32]>,
-        select: Select,
+        choose: Choose,
+        by_norm: bool,
         stop: Stop<'_>,
     ) -> Result<()> {
-        if let (Select::TopK(k), None) = (select, among) {
-            let (m, d) = (self.parameters.b_enc.len(), self.width());
-            if let Some(grain) = self.choice.grain(m, d, k) {
-                return self.encode_top(set, k, grain, stop);
-            }
-        }
-        let start = Instant::now();
-        let Parameters { encoder, b_enc, .. } = &self.parameters;
-        let packed = match among {
-            Some(only) => {
-                self.packed_part.pack(encoder, b_enc, Some(only));
-                &self.packed_part
-            }
-            None => {
-                if self.stale {
-                    self.packed.pack(encoder, b_enc, None);
-                    self.stale = false;
-                }
-                &self.packed
-            }
-        };
-        let state = match set {
-            Set::Main => &mut self.main,
-            Set::Auxiliary => &mut self.auxiliary,
-        };
-        self.spent.prepare += start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let (rows, memory) = (&self.centred, &mut self.encoding);
-        state.is_dense = false;
-        if select == Select::Positive && among.is_none() {
-            // The first rows tell which form is cheaper: at any thread count the same one.
-            let sample = &rows[..rows.len().min(SAMPLE * self.parameters.b_dec.len())];
-            kernels::encode(sample, packed, None, select, memory, &mut state.latents, stop)?;
-            state.is_dense = state.latents.l0() > self.dense_above * b_enc.len() as f64;
-        }
-        if state.is_dense {
-            kernels::encode_dense(rows, packed, &mut state.dense, stop)?;
-        } else {
-            kernels::encode(rows, packed, among, select, memory, &mut state.latents, stop)?;
-        }
-        self.spent.encode += start.elapsed().as_secs_f64();
-        Ok(())
+        self.choose(set, among, choose, by_norm, stop)
     }
 
     fn reconstruct(
@@ -234,14 +207,13 @@ impl Engine for Cpu {
     ) -> Result<Sums> {
         let start = Instant::now();
         let Parameters { decoder, b_dec, .. } = &self.parameters;
-        if matches!(penalty, Penalty::Contribution(_)) {
+        if matches!(penalty, Penalty::Contribution(_) | Penalty::Tanh { .. }) {
             self.norms = decoder.row_norms();
         }
+        let wanted = if self.target.is_empty() { &self.batch } else { &self.target };
         let (state, input, sign, bias) = match (set, target) {
-            (Set::Main, Target::Input) => (&mut self.main, &self.batch, 1.0, Some(&b_dec[..])),
-            (Set::Auxiliary, Target::Input) => {
-                (&mut self.auxiliary, &self.batch, 1.0, Some(&b_dec[..]))
-            }
+            (Set::Main, Target::Input) => (&mut self.main, wanted, 1.0, Some(&b_dec[..])),
+            (Set::Auxiliary, Target::Input) => (&mut self.auxiliary, wanted, 1.0, Some(&b_dec[..])),
             // x - x̂ is the main error with the other sign.
             (Set::Auxiliary, Target::Residual) => {
                 (&mut self.auxiliary, &self.main.error, -1.0, None)
@@ -259,20 +231,21 @@ impl Engine for Cpu {
             sign,
             weight,
             penalty: match penalty {
-                Penalty::None => 0.0,
                 Penalty::Activation(p) | Penalty::Contribution(p) => p,
+                _ => 0.0,
             },
             norms: matches!(penalty, Penalty::Contribution(_)).then_some(&self.norms[..]),
         };
         state.error.resize(self.batch.len(), 0.0);
         let State { latents, dense, error, slope, error_sum, .. } = state;
-        let sums = if state.is_dense {
+        let mut sums = if state.is_dense {
             kernels::reconstruct_dense(dense, decoder, how, error, error_sum, stop)?
         } else {
             slope.resize(latents.len(), 0.0);
             let partial = &mut self.partial;
             kernels::reconstruct(latents, decoder, how, error, slope, partial, error_sum, stop)?
         };
+        state.penalise(penalty, &self.norms, &mut sums);
         (state.weight, state.penalty, state.target) = (weight, penalty, target);
         state.squares = sums.squares;
         self.spent.reconstruct += start.elapsed().as_secs_f64();
@@ -286,34 +259,43 @@ impl Engine for Cpu {
         (state.squares - of_mean).max(0.0)
     }
 
-    fn input_variance(&self) -> f64 {
-        kernels::variance(&self.batch, self.width())
+    fn target_variance(&self) -> f64 {
+        match self.target_variance {
+            Some(variance) => variance,
+            None => kernels::variance(&self.batch, self.width()),
+        }
     }
 
-    fn scatter(&mut self, set: Set, stop: Stop<'_>) -> Result<()> {
+    fn scatter(&mut self, set: Set, into: Into, stop: Stop<'_>) -> Result<()> {
         let start = Instant::now();
+        let seen = if self.wiring == Wiring::Centred { &self.centred } else { &self.batch };
         let state = match set {
             Set::Main => &mut self.main,
             Set::Auxiliary => &mut self.auxiliary,
         };
+        if state.is_dense {
+            // What is asked of the activations later must be asked before they are used up.
+            state.count_dense();
+        }
         let how = Scatter {
-            input: &self.centred,
+            input: seen,
             error: &state.error,
-            weight: state.weight,
+            weight: if into == Into::Encoder { 0.0 } else { state.weight },
             shrink: match state.penalty {
-                Penalty::Contribution(p) => Some((&self.parameters.decoder, &self.norms[..], p)),
+                Penalty::Contribution(p) if into != Into::Encoder => {
+                    Some((&self.parameters.decoder, &self.norms[..], p))
+                }
                 _ => None,
             },
         };
+        if into == Into::Decoder {
+            state.slope.fill(0.0);
+        }
         if state.is_dense {
             let penalty = match state.penalty {
-                Penalty::None => 0.0,
                 Penalty::Activation(p) | Penalty::Contribution(p) => p,
+                _ => 0.0,
             };
-            // What is asked of the activations later must be asked before they are used up.
-            state.latents.clear();
-            state.active = state.dense.par_iter().filter(|f| **f > 0.0).count();
-            mark_dense(&state.dense, &mut state.fired);
             kernels::scatter_dense(
                 &mut state.dense,
                 &self.parameters.decoder,
@@ -326,14 +308,72 @@ impl Engine for Cpu {
         } else {
             state.columns.sort(&state.latents, &state.slope);
             kernels::scatter(&state.columns, how, &mut self.gradients, stop)?;
+            if into != Into::Encoder {
+                let decoder = &self.parameters.decoder;
+                state.pull_on_directions(decoder, &self.norms, &mut self.gradients);
+            }
         }
-        if state.target == Target::Input {
-            let twice = 2.0 * f64::from(state.weight);
-            self.direct.iter_mut().zip(&state.error_sum).for_each(|(g, s)| *g += twice * s);
+        if state.target == Target::Input && into != Into::Encoder {
+            let weight = state.weight;
+            self.add_direct(set, weight);
         }
         self.finish_bias();
         self.spent.scatter += start.elapsed().as_secs_f64();
         Ok(())
+    }
+
+    fn magnitudes(&mut self) {
+        self.open_gates();
+    }
+
+    fn scatter_magnitudes(&mut self, stop: Stop<'_>) -> Result<()> {
+        self.scatter_open_gates(stop)
+    }
+
+    fn encode_jump(&mut self, bandwidth: f32, stop: Stop<'_>) -> Result<()> {
+        self.jump(bandwidth, stop)
+    }
+
+    fn scatter_threshold(
+        &mut self,
+        bandwidth: f32,
+        each: f32,
+        on_f: bool,
+        stop: Stop<'_>,
+    ) -> Result<()> {
+        self.threshold_gradient(bandwidth, each, on_f, stop)
+    }
+
+    fn pull_up(&mut self, among: &[u32], each: f32, stop: Stop<'_>) -> Result<f64> {
+        self.pull_up_silent(among, each, stop)
+    }
+
+    fn nested(&mut self, ends: &[usize], weights: &[f32], stop: Stop<'_>) -> Result<Vec<f64>> {
+        self.reconstruct_nested(ends, weights, stop)
+    }
+
+    fn nested_squares(&self) -> &[f64] {
+        &self.nested_squares
+    }
+
+    fn least(&self) -> Option<f64> {
+        self.main.least()
+    }
+
+    fn mean_least(&self) -> Option<f64> {
+        self.main.mean_least()
+    }
+
+    fn power(&self, p: f64, root: bool) -> f64 {
+        self.main.power(p, root)
+    }
+
+    fn latents(&self, set: Set) -> Latents {
+        self.state(set).latents.clone()
+    }
+
+    fn errors(&self, set: Set) -> &[f32] {
+        &self.state(set).error
     }
 
     fn active(&self, set: Set) -> usize {
@@ -354,14 +394,19 @@ impl Engine for Cpu {
         let start = Instant::now();
         let decoder = unit.then_some(&self.parameters.decoder);
         let norm = kernels::gradient_norm(&self.gradients, decoder, &mut self.partial);
+        let square = |part: &[f32]| part.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
+        let rest: f64 = self.extra.parts().into_iter().map(|(_, part)| square(part)).sum();
+        let norm = if rest == 0.0 { norm } else { (norm * norm + rest).sqrt() };
         self.spent.norm += start.elapsed().as_secs_f64();
         norm
     }
 
     fn update(&mut self, adam: &Adam, unit: bool) {
         let start = Instant::now();
-        let Parameters { encoder, b_enc, decoder, b_dec } = &mut self.parameters;
-        let [of_encoder, of_b_enc, of_decoder, of_b_dec] = &mut self.optimizer.moments[..] else {
+        let Parameters { encoder, b_enc, decoder, b_dec, extra } = &mut self.parameters;
+        let [of_encoder, of_b_enc, of_decoder, of_b_dec, of_extra @ ..] =
+            &mut self.optimizer.moments[..]
+        else {
             return;
         };
         let (d, g) = (b_dec.len(), &self.gradients);
@@ -373,6 +418,12 @@ impl Engine for Cpu {
         kernels::update_bias(slice, |i| if g.touched[i] { g.b_enc[i] } else { 0.0 }, adam);
         let slice = Slice { weights: b_dec, moments: of_b_dec };
         kernels::update_bias(slice, |i| g.b_dec[i], adam);
+        let gradients = self.extra.parts();
+        for (((_, weights), (_, g)), moments) in
+            extra.parts_mut().into_iter().zip(gradients).zip(of_extra)
+        {
+            kernels::update_bias(Slice { weights, moments }, |i| g[i], adam);
+        }
         self.stale = true;
         self.coarse_stale = true;
         self.choice.count();
@@ -382,6 +433,7 @@ impl Engine for Cpu {
     fn rewrite(&mut self, change: &mut dyn FnMut(&mut Parameters, &mut OptimizerState)) {
         change(&mut self.parameters, &mut self.optimizer);
         self.stale = true;
+        self.coarse_stale = true;
     }
 
     fn parameters(&self) -> &Parameters {
@@ -399,6 +451,7 @@ impl Engine for Cpu {
             b_enc: g.b_enc.clone(),
             decoder: g.decoder.clone(),
             b_dec: g.b_dec.clone(),
+            extra: self.extra.clone(),
         };
         let d = self.width();
         let silent = g.touched.par_iter().map(|t| !t);
@@ -422,14 +475,6 @@ impl Engine for Cpu {
     }
 }
 
-/// Which columns of an `[n, m]` array hold a positive number.
-fn mark_dense(activations: &[f32], fired: &mut [bool]) {
-    fired.fill(false);
-    for row in activations.chunks(fired.len()) {
-        fired.iter_mut().zip(row).for_each(|(fired, f)| *fired |= *f > 0.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -443,9 +488,10 @@ mod tests {
             b_enc: numbers(m, 0.1),
             decoder: Matrix::new(m, d, numbers(m * d, 1.3)).unwrap(),
             b_dec: numbers(d, 0.2),
+            extra: Extra::default(),
         };
         let optimizer = OptimizerState::new(&parameters);
-        Cpu { dense_above, ..Cpu::new(parameters, optimizer) }
+        Cpu { dense_above, ..Cpu::new(parameters, optimizer, Wiring::Centred) }
     }
 
     #[test]
@@ -456,12 +502,12 @@ mod tests {
             let run = |dense_above: f64| {
                 let mut engine = engine(m, d, dense_above);
                 let go_on = || Ok(());
-                engine.load(&rows);
-                engine.encode(Set::Main, None, Select::Positive, &go_on).unwrap();
+                engine.load(&rows, None);
+                engine.encode(Set::Main, None, Choose::Positive, false, &go_on).unwrap();
                 assert_eq!(engine.main.is_dense, dense_above < 0.5);
                 let sums =
                     engine.reconstruct(Set::Main, Target::Input, 0.01, penalty, &go_on).unwrap();
-                engine.scatter(Set::Main, &go_on).unwrap();
+                engine.scatter(Set::Main, Into::All, &go_on).unwrap();
                 let mut fired = vec![false; m];
                 engine.mark_fired(Set::Main, &mut fired);
                 (sums, engine.active(Set::Main), fired, engine.gradients())
