@@ -5,7 +5,7 @@
 use sparsescope_core::activations::{Position, Provenance, Source};
 use sparsescope_core::evaluation::LossRecovered;
 use sparsescope_core::jobs::{JobContext, JobEvent, spawn};
-use sparsescope_core::sae::{Architecture, L1Penalty, Sae};
+use sparsescope_core::sae::{Architecture, Sae};
 use sparsescope_core::training::{Schedule, TrainConfig, TrainEvent, train};
 use sparsescope_core::{Error, ErrorKind, Result};
 use std::path::Path;
@@ -99,6 +99,12 @@ fn config(architecture: Architecture) -> TrainConfig {
     config
 }
 
+/// One of each kind, for 64 latents; p of the annealed one falls during short runs too.
+fn every_architecture() -> Vec<Architecture> {
+    let all = Architecture::NAMES.iter().map(|name| Architecture::named(name, 4).unwrap());
+    all.collect()
+}
+
 fn topk() -> TrainConfig {
     config(Architecture::TopK { k: 4 })
 }
@@ -109,16 +115,14 @@ fn run(rows: &mut Rows, config: &TrainConfig, out: &Path, resume: bool) -> Resul
 
 fn bits(sae: &Sae) -> Vec<u32> {
     let parts = [sae.encoder.data(), &sae.b_enc, sae.decoder.data(), &sae.b_dec];
-    parts.iter().flat_map(|p| p.iter().map(|v| v.to_bits())).collect()
+    let extra = sae.extra.parts().into_iter().map(|(_, part)| part);
+    parts.into_iter().chain(extra).flat_map(|p| p.iter().map(|v| v.to_bits())).collect()
 }
 
 #[test]
 fn a_run_learns_and_leaves_the_dictionary_alone_in_its_folder() {
-    for architecture in [
-        Architecture::TopK { k: 4 },
-        Architecture::Standard { penalty: L1Penalty::UnitNorm },
-        Architecture::Standard { penalty: L1Penalty::DecoderNorm },
-    ] {
+    for architecture in every_architecture() {
+        let name = architecture.name();
         let dir = tempfile::tempdir().unwrap();
         let mut config = config(architecture);
         (config.lr, config.tokens) = (3e-3, 96 * 300);
@@ -131,7 +135,7 @@ fn a_run_learns_and_leaves_the_dictionary_alone_in_its_folder() {
         let history = &sae.about.history;
         let (first, last) = (history[0], history[history.len() - 1]);
         assert_eq!(last.tokens, config.tokens);
-        assert!(last.fvu < 0.5 * first.fvu, "{first:?} {last:?}");
+        assert!(last.fvu < 0.5 * first.fvu, "{name}: {first:?} {last:?}");
 
         // The scale is folded: the dictionary rebuilds raw rows.
         let mut rows = Vec::new();
@@ -139,13 +143,13 @@ fn a_run_learns_and_leaves_the_dictionary_alone_in_its_folder() {
         let back = sae.decode(&sae.encode(&rows).unwrap()).unwrap();
         let error: f32 = rows.iter().zip(&back).map(|(a, b)| (a - b).powi(2)).sum();
         let size: f32 = rows.iter().map(|a| a * a).sum();
-        assert!(error < (last.fvu as f32 + 0.1) * size, "{}", error / size);
+        assert!(error < (last.fvu as f32 + 0.1) * size, "{name}: {}", error / size);
     }
 }
 
 #[test]
 fn a_run_that_was_stopped_ends_with_the_same_bits() {
-    for config in [topk(), config(Architecture::Standard { penalty: L1Penalty::UnitNorm })] {
+    for config in every_architecture().into_iter().map(config) {
         let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let undisturbed = run(&mut Rows::new(), &config, whole.path(), false).unwrap();
         let mut stops = 0;
@@ -178,14 +182,20 @@ fn a_run_that_was_stopped_ends_with_the_same_bits() {
 
 #[test]
 fn weights_do_not_depend_on_the_number_of_threads() {
-    let mut results = Vec::new();
-    for threads in [1, 3, 8] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let sae = pool.install(|| run(&mut Rows::new(), &topk(), dir.path(), false)).unwrap();
-        results.push(bits(&sae));
+    let pools = [1, 2, 4, 7]
+        .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    for architecture in every_architecture() {
+        // Several blocks of rows and of latents, the last of each incomplete.
+        let mut config = config(architecture);
+        (config.latents, config.batch, config.tokens) = (600, 300, 300 * 6);
+        let results = pools.each_ref().map(|pool| {
+            let dir = tempfile::tempdir().unwrap();
+            let sae = pool.install(|| run(&mut Rows::new(), &config, dir.path(), false)).unwrap();
+            bits(&sae)
+        });
+        let name = config.architecture.name();
+        assert!(results.iter().all(|r| *r == results[0]), "{name}");
     }
-    assert!(results.iter().all(|r| *r == results[0]));
 }
 
 /// Not a test by itself: the process that the next test kills.
@@ -294,17 +304,14 @@ fn strange_activations_are_survived() {
     ];
     for (name, spoil) in cases {
         for normalize in [true, false] {
-            for architecture in [
-                Architecture::TopK { k: 4 },
-                Architecture::TopK { k: 64 },
-                Architecture::Standard { penalty: L1Penalty::UnitNorm },
-                Architecture::Standard { penalty: L1Penalty::DecoderNorm },
-            ] {
+            let all_latents = [Architecture::TopK { k: 64 }, Architecture::BatchTopK { k: 64 }];
+            for architecture in every_architecture().into_iter().chain(all_latents) {
                 let dir = tempfile::tempdir().unwrap();
+                let kind = architecture.name();
                 let config = TrainConfig { normalize, ..config(architecture) };
                 let mut rows = Rows { spoil, ..Rows::new() };
                 let sae = run(&mut rows, &config, dir.path(), false)
-                    .unwrap_or_else(|e| panic!("{name}, normalize {normalize}: {e}"));
+                    .unwrap_or_else(|e| panic!("{kind}, {name}, normalize {normalize}: {e}"));
                 assert!(sae.about.history.iter().all(|p| p.fvu.is_finite() && p.loss.is_finite()));
             }
         }
