@@ -10,8 +10,9 @@ use egui_kittest::kittest::Queryable as _;
 use headless::{drop_on, golden, wait, window};
 use sparsescope::app::Sparsescope;
 use sparsescope::commands::Command;
-use sparsescope::state::Screen;
+use sparsescope::state::{NoticeText, Screen};
 use sparsescope_core::ErrorKind;
+use sparsescope_core::activations::{Source as _, StoreSource};
 use sparsescope_core::llama::Site;
 use sparsescope_core::workspace::RunStatus;
 use std::path::{Path, PathBuf};
@@ -147,6 +148,39 @@ fn a_dropped_text_is_shown_as_rows() {
     drop_on(&mut harness, &empty);
     wait(&mut harness, "the failure", 60, |app| app.state().data.failure.is_some());
     assert_eq!(harness.state().state().data.failure.as_ref().unwrap().kind, ErrorKind::Format);
+}
+
+#[test]
+fn activations_are_captured_with_a_click_and_can_be_read_again() {
+    let (dir, mut harness) = with_model();
+    drop_on(&mut harness, &small_text(dir.path()));
+    wait(&mut harness, "the rows", 60, |app| app.state().data.preview.is_some());
+    let store = dir.path().join("store");
+    let form = &mut harness.state_mut().forms_mut().data;
+    (form.capture_to, form.capture_thousands) = (store.display().to_string(), 2);
+    harness.run_steps(3);
+    let site = harness.state().state().model.site.unwrap();
+    let button = format!("Capture {site}");
+    harness.get_by_label(&button).scroll_to_me();
+    harness.run_steps(30);
+    harness.get_by_label(&button).click();
+    harness.run_steps(3);
+    wait(&mut harness, "the capture", 60, Sparsescope::is_idle);
+    assert_eq!(harness.state().state().data.failure, None);
+    let source = StoreSource::open(&store, 0).unwrap();
+    assert_eq!(source.width(), 32);
+    // Another capture into the same folder is refused, and nothing overwritten.
+    let manifest = std::fs::read(store.join("manifest.json")).unwrap();
+    harness.state_mut().forms_mut().data.capture_thousands = 3;
+    harness.run_steps(3);
+    harness.get_by_label("Dismiss").click();
+    harness.run_steps(3);
+    harness.get_by_label(&button).click();
+    harness.run_steps(3);
+    wait(&mut harness, "the refusal", 60, |app| {
+        app.state().notices.iter().any(|n| matches!(n.text, NoticeText::Failed(_)))
+    });
+    assert_eq!(std::fs::read(store.join("manifest.json")).unwrap(), manifest);
 }
 
 #[test]
