@@ -84,6 +84,11 @@ pub struct StartChoice {
     /// Where the decoder bias begins; `None` for what is usual.
     #[serde(default)]
     pub bias: Option<BiasStart>,
+    /// Share of latents, the first ones, that begin dead: their encoder rows are so short that they
+    /// win no place among the greatest, and they count as silent for long. For experiments with
+    /// what revives latents.
+    #[serde(default)]
+    pub dead: f64,
 }
 
 /// Where the decoder bias begins.
@@ -323,6 +328,10 @@ impl TrainConfig {
                 return Err(senseless("k_anneal.from", &anneal.from.to_string(), &should));
             }
         }
+        if !(0.0..1.0).contains(&self.start.dead) {
+            let dead = self.start.dead.to_string();
+            return Err(senseless("start.dead", &dead, "at least 0 and under 1"));
+        }
         match self.schedule {
             Schedule::LinearDecay { from } if !(0.0..1.0).contains(&from) => {
                 Err(senseless("schedule.from", &from.to_string(), "at least 0 and under 1"))
@@ -401,7 +410,7 @@ mod tests {
     #[test]
     fn senseless_settings_are_named() {
         type Spoil = fn(&mut TrainConfig);
-        let cases: [(&str, Spoil); 18] = [
+        let cases: [(&str, Spoil); 19] = [
             ("ema", |c| c.ema = Some(1.0)),
             ("start.norm", |c| c.start.norm = Some(0.0)),
             ("resample.every", |c| c.resample = Some(Resample { every: 0, until: 9 })),
@@ -422,6 +431,7 @@ mod tests {
             ("lr", |c| c.lr = f64::INFINITY),
             ("clip", |c| c.clip = Some(0.0)),
             ("betas", |c| c.betas.1 = 1.0),
+            ("start.dead", |c| c.start.dead = 1.0),
             ("schedule.from", |c| c.schedule = Schedule::LinearDecay { from: 1.0 }),
             ("schedule.cycles", |c| c.schedule = Schedule::CosineRestarts { cycles: 0 }),
         ];

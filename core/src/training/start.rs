@@ -35,6 +35,16 @@ pub(super) fn weights(
     }
 }
 
+/// What is left of the encoder row of a latent that begins dead.
+const SHRUNK: f32 = 0.01;
+
+/// Shrinks the encoder rows of the first `count` latents until they win against no other.
+pub(super) fn deaden(parameters: &mut Parameters, count: usize) {
+    let width = parameters.encoder.cols();
+    let rows = &mut parameters.encoder.data_mut()[..count * width];
+    rows.iter_mut().for_each(|w| *w *= SHRUNK);
+}
+
 /// What only some architectures have: thresholds at their start, all else 0 (Gated: magnitude
 /// rows equal to gate rows; transcoder: no skip).
 pub(super) fn extra(shapes: &[(&'static str, Vec<usize>)], start: Start) -> Result<Extra> {

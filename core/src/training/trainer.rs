@@ -97,10 +97,14 @@ impl Trainer {
                 batch.iter().map(|x| (f64::from(*x) * target_scale) as f32).collect();
             parameters.b_dec = start::bias(bias, &scaled, width);
         }
+        let dead = (config.start.dead * config.latents as f64) as usize;
+        start::deaden(&mut parameters, dead);
+        let mut silent_for = vec![0; config.latents];
+        silent_for[..dead].fill(config.dead_after);
         let counters = Counters {
             step: 0,
             tokens: 0,
-            silent_for: vec![0; config.latents],
+            silent_for,
             scale,
             target_scale,
             running: Running::default(),
