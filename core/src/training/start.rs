@@ -138,7 +138,7 @@ mod tests {
         let draw = |choice| weights(9, 5, usual, choice, &mut ChaCha8Rng::seed_from_u64(4));
         let tied = draw(StartChoice::default());
         assert_eq!(tied.encoder, tied.decoder);
-        let choice = StartChoice { untied: true, norm: Some(0.1), bias: None };
+        let choice = StartChoice { untied: true, norm: Some(0.1), ..StartChoice::default() };
         let other = draw(choice);
         for (a, b) in other.encoder.row_norms().iter().zip(other.decoder.row_norms()) {
             assert!((a - 0.1).abs() < 1e-6 && (b - 0.1).abs() < 1e-6);
