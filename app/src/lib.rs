@@ -20,6 +20,6 @@ pub mod script;
 pub mod state;
 pub mod theme;
 pub mod widgets;
-mod work;
+pub mod work;
 
 pub use app::RunOptions;

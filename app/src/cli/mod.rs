@@ -10,6 +10,7 @@ mod features;
 mod input;
 mod inspect;
 mod report;
+mod sweep;
 mod table;
 mod train;
 mod truth;
@@ -44,6 +45,7 @@ Examples:
   sparsescope demo                             the whole tour in this terminal
   sparsescope inspect ~/models/TinyLlama --text \"The cat\"
   sparsescope train --site resid.2 --latents 1024 --k 16 --out my-sae
+  sparsescope sweep --site resid.2 --arch topk,standard --l0 8,16,32 --out my-sweep
   sparsescope eval my-sae
 
 Exit codes: 0 it worked, 1 it failed, 2 it was asked for something that makes no sense.";
@@ -80,6 +82,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Capture(Box<capture::CaptureArgs>),
     Train(Box<train::TrainArgs>),
+    Sweep(Box<sweep::SweepArgs>),
     Eval(eval::EvalArgs),
     Features(features::FeaturesArgs),
     Bench(bench::BenchArgs),
@@ -110,6 +113,7 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Inspect(args) => inspect::run(args, global),
         Command::Capture(args) => capture::run(args, global),
         Command::Train(args) => train::run(args, global),
+        Command::Sweep(args) => sweep::run(args, global),
         Command::Eval(args) => eval::run(args, global),
         Command::Features(args) => features::run(args, global),
         Command::Bench(args) => bench::run(args, global),

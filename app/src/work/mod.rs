@@ -6,5 +6,6 @@ pub mod data;
 pub mod features;
 pub mod model;
 pub mod runs;
+pub mod sweep;
 pub mod tour;
 pub mod train;

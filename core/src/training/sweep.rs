@@ -7,6 +7,7 @@ use super::search::{Found, Wanted, check_targets, search};
 use crate::activations::Source;
 use crate::error::{Error, Result};
 use crate::jobs::JobContext;
+use crate::sae::{Architecture, L0Loss};
 use serde::{Deserialize, Serialize};
 
 /// What to sweep over.
@@ -106,6 +107,18 @@ impl SweepSpec {
     }
 }
 
+/// The architecture at this L0, where that needs no search: with a k, or with a target of its
+/// own.
+fn aimed(architecture: &Architecture, target: f64) -> Option<Architecture> {
+    match architecture {
+        Architecture::JumpRelu { loss: L0Loss::Quadratic { .. }, bandwidth } => {
+            let loss = L0Loss::Quadratic { target };
+            Some(Architecture::JumpRelu { loss, bandwidth: *bandwidth })
+        }
+        _ => architecture.k().map(|_| architecture.clone().with_k(target as usize)),
+    }
+}
+
 /// Plans a sweep: k = L0 where the architecture has a k, else the coefficient that short probes
 /// on the first rows of `source` find. The source stands at its beginning afterwards.
 ///
@@ -120,7 +133,7 @@ pub fn plan_sweep<E>(
     let start = source.position();
     let mut wanted = Vec::new();
     for site in 0..spec.sites {
-        for config in spec.configs.iter().filter(|c| c.architecture.k().is_none()) {
+        for config in spec.configs.iter().filter(|c| aimed(&c.architecture, 1.0).is_none()) {
             wanted.push(Wanted { site, config: config.clone(), targets: spec.targets.clone() });
         }
     }
@@ -136,7 +149,7 @@ pub fn plan_sweep<E>(
     let mut runs = Vec::with_capacity(spec.count());
     for site in 0..spec.sites {
         for config in &spec.configs {
-            let searched = match config.architecture.k() {
+            let searched = match aimed(&config.architecture, 1.0) {
                 Some(_) => None,
                 None => found.next(),
             };
@@ -145,8 +158,8 @@ pub fn plan_sweep<E>(
                 let (mut probed, mut unreachable) = (None, None);
                 match searched.as_ref().map(|found| &found[i]) {
                     None => {
-                        let k = *target as usize;
-                        config.architecture = config.architecture.with_k(k);
+                        let aimed = aimed(&config.architecture, *target);
+                        config.architecture = aimed.unwrap_or(config.architecture);
                     }
                     Some(Found::Near(near)) => {
                         // Four digits: a short number is read back from a file to the last bit.
