@@ -31,7 +31,7 @@ enum What {
 Example:
   sparsescope bench train --threads 1 --json")]
 struct TrainArgs {
-    /// topk, standard or standard-april
+    /// Its architecture, as `train` names it
     #[arg(long, default_value = "topk", value_name = "NAME")]
     arch: String,
     /// Width of the activations
@@ -52,6 +52,9 @@ struct TrainArgs {
     /// Share of latents that are dead, so that the auxiliary loss has work
     #[arg(long, default_value_t = 0.0, value_name = "X")]
     dead: f64,
+    /// Begin with biases such that N latents of a token are active on average
+    #[arg(long, value_name = "N")]
+    l0: Option<f64>,
 }
 
 /// The forward pass of a Llama, stopped at a site
@@ -108,6 +111,7 @@ fn train(args: TrainArgs) -> Result<Report> {
         steps: args.steps,
         threads: device::threads(),
         dead: args.dead,
+        l0: args.l0,
         ..BenchSpec::default()
     };
     if spec.steps == 0 || !(0.0..=1.0).contains(&spec.dead) {

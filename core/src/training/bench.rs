@@ -4,7 +4,8 @@ use super::config::TrainConfig;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::sae::Architecture;
-use crate::sae::engine::Spent;
+use crate::sae::engine::{OptimizerState, Spent};
+use crate::sae::kernels::portable;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -34,6 +35,8 @@ pub struct BenchSpec {
     pub threads: usize,
     /// Share of latents that are dead, so that an auxiliary loss has work.
     pub dead: f64,
+    /// If given, biases begin where so many latents of a row are active on average.
+    pub l0: Option<f64>,
 }
 
 impl Default for BenchSpec {
@@ -48,6 +51,7 @@ impl Default for BenchSpec {
             warmup: 1,
             threads: 1,
             dead: 0.0,
+            l0: None,
         }
     }
 }
@@ -102,6 +106,9 @@ fn measure(spec: &BenchSpec) -> Result<BenchRecord> {
     let rows: Vec<f32> = (0..BATCHES * size).map(|_| rng.sample(StandardNormal)).collect();
     let batches: Vec<&[f32]> = rows.chunks(size).collect();
     let mut trainer = Trainer::new(&config, spec.width, batches[0])?;
+    if let Some(l0) = spec.l0 {
+        trainer = with_l0(&config, &trainer, batches[0], l0)?;
+    }
     let dead = (spec.latents as f64 * spec.dead) as usize;
     let mut record = BenchRecord {
         spec: spec.clone(),
@@ -143,6 +150,25 @@ fn measure(spec: &BenchSpec) -> Result<BenchRecord> {
     Ok(record)
 }
 
+/// The same run with one bias for all latents, such that `l0` of a row are active on average.
+fn with_l0(config: &TrainConfig, run: &Trainer, rows: &[f32], l0: f64) -> Result<Trainer> {
+    /// Rows that are looked at to find the bias.
+    const SAMPLE: usize = 64;
+    let mut parameters = run.parameters().clone();
+    let (m, d) = (parameters.encoder.rows(), parameters.encoder.cols());
+    let mut products = Vec::with_capacity(SAMPLE * m);
+    for row in rows.chunks(d).take(SAMPLE) {
+        let centred: Vec<f32> = row.iter().zip(&parameters.b_dec).map(|(x, b)| x - b).collect();
+        products.extend((0..m).map(|i| portable::dot(parameters.encoder.row(i), &centred) as f32));
+    }
+    let active = (l0 / m as f64 * products.len() as f64) as usize;
+    let at = products.len() - active.clamp(1, products.len());
+    let (_, bias, _) = products.select_nth_unstable_by(at, f32::total_cmp);
+    parameters.b_enc.fill(-*bias);
+    let optimizer = OptimizerState::new(&parameters);
+    Trainer::with(config, parameters, optimizer, run.counters().clone())
+}
+
 /// Time that all threads of this process have spent on a processor (Linux).
 fn cpu_time() -> Option<Duration> {
     let mut total = 0;
@@ -164,6 +190,7 @@ fn peak_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sae::L1Penalty;
 
     #[test]
     fn measures_what_it_says() {
@@ -178,6 +205,12 @@ mod tests {
         let record = bench_train(&spec).unwrap();
         assert_eq!(record.seconds.len(), 2);
         assert!(record.tokens_per_second > 0.0 && record.loss.is_finite());
-        assert!(bench_train(&BenchSpec { latents: 8, ..spec }).is_err());
+        assert!(bench_train(&BenchSpec { latents: 8, ..spec.clone() }).is_err());
+        let penalty = L1Penalty::UnitNorm;
+        let architecture = Architecture::Standard { penalty };
+        let record =
+            bench_train(&BenchSpec { architecture, l0: Some(3.0), warmup: 0, steps: 1, ..spec });
+        let l0 = record.unwrap().l0;
+        assert!(l0 > 1.5 && l0 < 6.0, "{l0}");
     }
 }

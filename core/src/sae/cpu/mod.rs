@@ -67,8 +67,16 @@ impl Cpu {
         let (m, d) = (parameters.encoder.rows(), parameters.encoder.cols());
         let mut extra = parameters.extra.clone();
         extra.parts_mut().into_iter().for_each(|(_, part)| part.fill(0.0));
+        let gradients = Gradients::new(m, d);
+        parameters.parts().iter().for_each(|(_, part)| kernels::prefer_large(part));
+        for moments in &optimizer.moments {
+            kernels::prefer_large(&moments.first);
+            kernels::prefer_large(&moments.second);
+        }
+        kernels::prefer_large(gradients.encoder.data());
+        kernels::prefer_large(gradients.decoder.data());
         Self {
-            gradients: Gradients::new(m, d),
+            gradients,
             extra,
             direct: vec![0.0; d],
             by_magnitude: Vec::new(),

@@ -2,13 +2,17 @@
 
 use super::simd::for_each_level;
 
+/// Candidates after which those that fell behind are dropped for the first time.
+const LONG: usize = 2048;
+
 /// A growing list of candidates, with a threshold that k of them surely reach.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     k: usize,
-    /// Length at which the threshold is raised.
-    full: usize,
     threshold: f32,
+    /// Lengths at which the threshold is raised, and at which the list is cut back.
+    raise_at: usize,
+    drop_at: usize,
     pub low: Vec<f32>,
     pub high: Vec<f32>,
     pub index: Vec<u32>,
@@ -17,14 +21,16 @@ pub(super) struct Candidates {
 impl Candidates {
     /// Begins a new row, keeping the memory.
     pub fn begin(&mut self, k: usize) {
-        (self.k, self.full, self.threshold) = (k, 4 * k + 128, 0.0);
+        (self.k, self.threshold) = (k, 0.0);
+        self.raise_at = self.step();
+        self.drop_at = LONG;
         self.low.clear();
         self.high.clear();
         self.index.clear();
     }
 
-    pub fn len(&self) -> usize {
-        self.index.len()
+    fn step(&self) -> usize {
+        2 * self.k + 64
     }
 
     /// A latent whose value is below this is surely not among the k greatest positive ones.
@@ -37,17 +43,29 @@ impl Candidates {
         self.low.push(low);
         self.high.push(high);
         self.index.push(index);
-        if self.len() >= self.full {
+        if self.low.len() >= self.raise_at {
             self.raise();
-            self.full = self.full.max(2 * self.len());
         }
     }
 
-    /// Raises the threshold as far as what was seen allows, and drops who does not reach it.
-    pub fn raise(&mut self) {
+    fn raise(&mut self) {
         self.threshold = reached_by(&self.low, self.k, self.threshold);
+        if self.low.len() >= self.drop_at {
+            self.drop_fallen();
+            self.drop_at = LONG.max(2 * self.low.len());
+        }
+        self.raise_at = self.low.len() + self.step();
+    }
+
+    /// Raises the threshold as far as all that was seen allows, and drops who does not reach it.
+    pub fn finish(&mut self) {
+        self.threshold = reached_by(&self.low, self.k, self.threshold);
+        self.drop_fallen();
+    }
+
+    fn drop_fallen(&mut self) {
         let mut kept = 0;
-        for i in 0..self.len() {
+        for i in 0..self.low.len() {
             self.low[kept] = self.low[i];
             self.high[kept] = self.high[i];
             self.index[kept] = self.index[i];
@@ -65,9 +83,16 @@ for_each_level! {
     /// A number, as great as a few halvings find it, that at least `k` of `values` reach; or
     /// `least`, if that is greater.
     fn reached_by(values: &[f32], k: usize, least: f32) -> f32 {
-        const HALVINGS: usize = 10;
+        const HALVINGS: usize = 9;
+        const LANES: usize = 64;
         let count = |limit: f32| values.iter().map(|v| u32::from(*v >= limit)).sum::<u32>() as usize;
-        let greatest = values.iter().fold(least, |a, b| if *b > a { *b } else { a });
+        let mut greatest = [least; LANES];
+        for values in values.chunks(LANES) {
+            for (g, v) in greatest.iter_mut().zip(values) {
+                *g = if *v > *g { *v } else { *g };
+            }
+        }
+        let greatest = greatest.into_iter().fold(least, f32::max);
         let (mut reached, mut above) = (least, greatest);
         for _ in 0..HALVINGS {
             let middle = reached + 0.5 * (above - reached);

@@ -3,7 +3,7 @@
 use super::Grain;
 
 /// Cost of an exact pre-activation outside a tile, in those of one inside.
-const RESCORED: f64 = 3.0;
+const RESCORED: f64 = 13.0;
 
 /// What a coarse tile does besides multiplying, in coordinates a latent.
 const BOUNDS: f64 = 14.0;

@@ -13,6 +13,7 @@
 //! flushed to zero. Rows and weights that are too large for this to hold, or no numbers at all,
 //! get an infinite bound: they are always looked at in full.
 
+use super::prefer_large;
 use super::simd::{Level, for_each_level, madd};
 use crate::sae::Matrix;
 use rayon::prelude::*;
@@ -117,7 +118,10 @@ impl Coarse {
         (self.grain, self.latents, self.width) = (grain, encoder.rows(), d);
         let (words, latents) = (self.words(), self.latents);
         let panels = latents.div_ceil(PANEL);
-        self.data.resize(panels * PANEL * words, 0);
+        if self.data.len() != panels * PANEL * words {
+            self.data.resize(panels * PANEL * words, 0);
+            prefer_large(&self.data);
+        }
         self.terms.resize(panels, NO_TERMS);
         let panels = self.data.par_chunks_mut(PANEL * words).zip(self.terms.par_iter_mut());
         panels.enumerate().for_each_init(

@@ -30,23 +30,34 @@ pub struct TopEncoding {
 
 #[derive(Debug, Default)]
 struct Block {
-    rows: CoarseRows,
-    candidates: Vec<Candidates>,
-    search: Search,
+    coarse: CoarseRows,
+    rows: Vec<Row>,
+    order: Vec<u32>,
     ends: Vec<usize>,
     index: Vec<u32>,
     value: Vec<f32>,
-    rescored: usize,
+    computed: usize,
 }
 
-/// Working memory of one row's exact part.
+/// What is known of one row.
 #[derive(Debug, Default)]
-struct Search {
-    top: TopK,
-    /// Lower bounds with the places of their candidates.
-    order: Vec<u64>,
+struct Row {
+    candidates: Candidates,
+    /// Those to be computed exactly next, ascending, and their values.
     index: Vec<u32>,
     value: Vec<f32>,
+    others: Vec<u32>,
+    /// All exact values.
+    top: TopK,
+}
+
+/// An encoder in both its forms, and how many latents are sought.
+#[derive(Clone, Copy)]
+struct Sought<'a> {
+    encoder: &'a Matrix,
+    b_enc: &'a [f32],
+    coarse: &'a Coarse,
+    k: usize,
 }
 
 /// The `k` greatest positive latents of each row of `centred` (`x - b_dec`, `[n, d]`); `coarse`
@@ -70,75 +81,40 @@ pub fn encode_top(
         memory.blocks.resize_with(blocks, Block::default);
     }
     let memory = &mut memory.blocks[..blocks];
+    let sought = Sought { encoder, b_enc, coarse, k };
     centred
         .par_chunks(BLOCK * d)
         .zip(memory.par_iter_mut())
-        .try_for_each(|(rows, block)| block.encode(rows, encoder, b_enc, coarse, k, stop))?;
+        .try_for_each(|(rows, block)| block.encode(rows, sought, stop))?;
     out.clear();
-    let mut rescored = 0;
+    let mut computed = 0;
     for block in memory {
         let base = out.index.len();
         out.index.extend_from_slice(&block.index);
         out.value.extend_from_slice(&block.value);
         out.row_start.extend(block.ends.iter().map(|end| base + end));
-        rescored += block.rescored;
+        computed += block.computed;
     }
-    Ok(rescored)
+    Ok(computed)
 }
 
 impl Block {
-    fn encode(
-        &mut self,
-        rows: &[f32],
-        encoder: &Matrix,
-        b_enc: &[f32],
-        coarse: &Coarse,
-        k: usize,
-        stop: Stop<'_>,
-    ) -> Result<()> {
-        let (m, d) = (encoder.rows(), encoder.cols());
-        let n = rows.len() / d;
-        self.rows.take(coarse.grain, rows, d, TILE_ROWS);
-        if self.candidates.len() < n {
-            self.candidates.resize_with(n, Candidates::default);
-        }
-        self.candidates.iter_mut().for_each(|c| c.begin(k));
-        let mut found = Found::new();
-        let ask_every = (ASK_AFTER / (BLOCK * PANEL * d)).max(1);
-        for p in 0..m.div_ceil(PANEL) {
-            if p.is_multiple_of(ask_every) {
-                stop()?;
-            }
-            let first = p * PANEL;
-            let real = u64::MAX >> (64 - PANEL.min(m - first));
-            for at in (0..n).step_by(TILE_ROWS) {
-                coarse.tile(p, &self.rows, at, &mut found);
-                for r in 0..TILE_ROWS.min(n - at) {
-                    let mut mask = found.mask[r] & real;
-                    if mask == 0 {
-                        continue;
-                    }
-                    let candidates = &mut self.candidates[at + r];
-                    while mask != 0 {
-                        let j = mask.trailing_zeros() as usize;
-                        mask &= mask - 1;
-                        let place = r * PANEL + j;
-                        let (low, high) = (found.low[place], found.high[place]);
-                        candidates.push((first + j) as u32, low, high);
-                    }
-                    self.rows.threshold[at + r] = candidates.threshold();
-                }
-            }
-        }
-        stop()?;
+    fn encode(&mut self, rows: &[f32], sought: Sought<'_>, stop: Stop<'_>) -> Result<()> {
+        self.bound(rows, sought, stop)?;
+        self.computed = 0;
         self.ends.clear();
         self.index.clear();
         self.value.clear();
-        self.rescored = 0;
-        for (x, candidates) in rows.chunks(d).zip(&mut self.candidates) {
-            candidates.raise();
-            self.rescored += self.search.exact(x, encoder, b_enc, k, candidates);
-            self.search.top.finish(|i, v| {
+        for (i, (x, row)) in rows.chunks(sought.coarse.width).zip(&mut self.rows).enumerate() {
+            if i.is_multiple_of(8) {
+                stop()?;
+            }
+            row.candidates.finish();
+            row.choose_promising(sought.k, &mut self.order);
+            self.computed += row.compute(x, sought);
+            row.choose_others();
+            self.computed += row.compute(x, sought);
+            row.top.finish(|i, v| {
                 self.index.push(i);
                 self.value.push(v);
             });
@@ -146,49 +122,88 @@ impl Block {
         }
         Ok(())
     }
+
+    /// Finds the candidates of every row.
+    fn bound(&mut self, rows: &[f32], sought: Sought<'_>, stop: Stop<'_>) -> Result<()> {
+        let Sought { coarse, k, .. } = sought;
+        let (m, d) = (coarse.latents, coarse.width);
+        let n = rows.len() / d;
+        self.coarse.take(coarse.grain, rows, d, TILE_ROWS);
+        self.rows.resize_with(n, Row::default);
+        for row in &mut self.rows {
+            row.candidates.begin(k);
+            row.top.begin(k);
+        }
+        let mut found = Found::new();
+        let ask_every = (ASK_AFTER / (n * PANEL * d)).max(1);
+        for p in 0..m.div_ceil(PANEL) {
+            if p.is_multiple_of(ask_every) {
+                stop()?;
+            }
+            let first = p * PANEL;
+            let real = u64::MAX >> (64 - PANEL.min(m - first));
+            for at in (0..n).step_by(TILE_ROWS) {
+                coarse.tile(p, &self.coarse, at, &mut found);
+                for (r, row) in self.rows[at..].iter_mut().take(TILE_ROWS).enumerate() {
+                    let mut mask = found.mask[r] & real;
+                    if mask == 0 {
+                        continue;
+                    }
+                    while mask != 0 {
+                        let j = mask.trailing_zeros() as usize;
+                        mask &= mask - 1;
+                        let (low, high) = (found.low[r * PANEL + j], found.high[r * PANEL + j]);
+                        row.candidates.push((first + j) as u32, low, high);
+                    }
+                    self.coarse.threshold[at + r] = row.candidates.threshold();
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
-impl Search {
-    /// Offers to `top` the exact values of all candidates that may be among the k greatest.
-    fn exact(
-        &mut self,
-        x: &[f32],
-        encoder: &Matrix,
-        b_enc: &[f32],
-        k: usize,
-        candidates: &Candidates,
-    ) -> usize {
-        self.top.begin(k);
-        // Whole vectors of the candidates with the greatest lower bounds.
-        let promising = k.next_multiple_of(16);
-        let place = |key: u64| (key as u32) as usize;
-        self.order.clear();
-        self.order.extend(candidates.low.iter().enumerate().map(|(i, low)| {
-            // The bits of a positive float order as the float does.
-            let key = if *low > 0.0 { low.to_bits() } else { 0 };
-            u64::from(key) << 32 | i as u64
-        }));
-        let mut begun = self.order.len();
-        if begun > promising {
-            self.order.select_nth_unstable_by(promising - 1, |a, b| b.cmp(a));
-            begun = promising;
-        }
-        self.index.clear();
-        self.index.extend(self.order[..begun].iter().map(|key| candidates.index[place(*key)]));
-        rescore(encoder, b_enc, x, &self.index, &mut self.value);
+impl Row {
+    /// Computes those that were chosen; says how many.
+    fn compute(&mut self, x: &[f32], sought: Sought<'_>) -> usize {
+        rescore(sought.encoder, sought.b_enc, x, &self.index, &mut self.value);
         self.index.iter().zip(&self.value).for_each(|(i, v)| self.top.offer(*i, *v));
-        if begun == self.order.len() {
-            return begun;
-        }
-        let threshold = self.top.kth().max(candidates.threshold());
+        self.index.len()
+    }
+
+    /// Chooses the candidates with the greatest lower bounds: as many as there may be winners.
+    fn choose_promising(&mut self, k: usize, order: &mut Vec<u32>) {
+        // The bits of a positive float order as the float does.
+        let key = |low: &f32| if *low > 0.0 { low.to_bits() } else { 0 };
+        let Candidates { low, index, .. } = &self.candidates;
+        order.clear();
+        order.extend(low.iter().map(key));
+        let least = match order.len().checked_sub(k) {
+            Some(others) if others > 0 && k > 0 => *order.select_nth_unstable(others).1,
+            _ => 0,
+        };
         self.index.clear();
-        self.index.extend(self.order[begun..].iter().filter_map(|key| {
+        self.index
+            .extend(low.iter().zip(index).filter(|(low, _)| key(low) >= least).map(|(_, i)| *i));
+    }
+
+    /// Chooses, among the candidates not computed yet, those that may belong to the greatest.
+    fn choose_others(&mut self) {
+        let Candidates { high, index, .. } = &self.candidates;
+        let threshold = self.top.kth().max(self.candidates.threshold());
+        let mut computed = self.index.iter().copied().peekable();
+        self.others.clear();
+        for (high, i) in high.iter().zip(index) {
+            if computed.next_if_eq(i).is_some() {
+                continue;
+            }
             // What is no number stays.
-            let below = candidates.high[place(*key)] < threshold;
-            (!below).then(|| candidates.index[place(*key)])
-        }));
-        rescore(encoder, b_enc, x, &self.index, &mut self.value);
-        self.index.iter().zip(&self.value).for_each(|(i, v)| self.top.offer(*i, *v));
-        begun + self.index.len()
+            let below = *high < threshold;
+            if !below {
+                self.others.push(*i);
+            }
+        }
+        drop(computed);
+        std::mem::swap(&mut self.index, &mut self.others);
     }
 }

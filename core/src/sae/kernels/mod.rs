@@ -18,6 +18,7 @@ mod encode;
 mod encode_top;
 mod entries;
 mod packed;
+mod pages;
 pub mod portable;
 mod rescore;
 mod rows;
@@ -39,6 +40,7 @@ pub(crate) use entries::{
     RowPenalty, add_decoded, add_product_of_rows, magnitudes, penalise, slopes, sums_by_latent,
 };
 pub use packed::Packed;
+pub use pages::prefer_large;
 pub use rows::{Reconstruction, Sums, decode, reconstruct, subtract_from_rows, variance};
 pub use select::{Select, TopK};
 pub(crate) use sift::{Above, AnySign, Below, Bound, GroupMax, sift};

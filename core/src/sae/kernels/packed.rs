@@ -1,5 +1,6 @@
 //! The encoder packed for the product, and the product of one tile.
 
+use super::prefer_large;
 use super::simd::{Level, madd};
 use crate::sae::Matrix;
 use rayon::prelude::*;
@@ -61,7 +62,10 @@ impl Packed {
         self.width = d;
         self.latents = only.map_or(encoder.rows(), <[u32]>::len);
         let padded = self.panels() * panel;
-        self.data.resize(padded * d, 0.0);
+        if self.data.len() != padded * d {
+            self.data.resize(padded * d, 0.0);
+            prefer_large(&self.data);
+        }
         self.bias.resize(padded, 0.0);
         let row = |i: usize| only.map_or(i, |only| only[i] as usize);
         let latents = self.latents;

@@ -18,15 +18,9 @@ pub(super) fn rescore(
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => {
             out.resize(index.len(), 0.0);
-            for (index, out) in index.chunks(32).zip(out.chunks_mut(32)) {
+            for (index, out) in index.chunks(16).zip(out.chunks_mut(16)) {
                 // SAFETY: the machine has AVX-512 (the level says so).
-                unsafe {
-                    if index.len() > 16 {
-                        rescore_avx512::<2>(encoder, b_enc, x, index, out);
-                    } else {
-                        rescore_avx512::<1>(encoder, b_enc, x, index, out);
-                    }
-                }
+                unsafe { rescore_avx512(encoder, b_enc, x, index, out) };
             }
         }
         Level::Portable => each::<false>(encoder, b_enc, x, index, out),
@@ -48,11 +42,14 @@ pub(super) fn each<const FUSED: bool>(
     }));
 }
 
-/// Up to `16 G` latents, one a lane: their encoder rows are turned four coordinates at a time.
+/// Up to sixteen latents, one a lane: their encoder rows are turned sixteen coordinates at a time.
+///
+/// Of each row a whole cache line is read at once: rows whose length is a power of two all want
+/// the same few places of the first cache, and what is left there for later is gone by then.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 #[allow(unsafe_code)]
-unsafe fn rescore_avx512<const G: usize>(
+unsafe fn rescore_avx512(
     encoder: &Matrix,
     b_enc: &[f32],
     x: &[f32],
@@ -60,76 +57,78 @@ unsafe fn rescore_avx512<const G: usize>(
     out: &mut [f32],
 ) {
     use std::arch::x86_64::{
-        _MM_HINT_T0, _mm_loadu_ps, _mm_prefetch, _mm512_castpd_ps, _mm512_castps_pd,
-        _mm512_castps128_ps512, _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_ps,
-        _mm512_set1_ps, _mm512_shuffle_pd, _mm512_storeu_ps, _mm512_unpackhi_ps,
-        _mm512_unpacklo_ps,
+        _MM_HINT_T1, _mm_prefetch, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps,
+        _mm512_set1_ps, _mm512_storeu_ps,
     };
-    /// Numbers of a cache line, and how far ahead a row is asked for.
-    const LINE: usize = 16;
-    const AHEAD: usize = 4 * LINE;
+    /// How far ahead a row is asked for.
+    const AHEAD: usize = 64;
     let d = encoder.cols();
+    assert!(x.len() == d);
     let latent = |lane: usize| index[lane.min(index.len() - 1)] as usize;
-    let mut rows = [[std::ptr::null::<f32>(); 16]; G];
-    let mut sums = [[0.0f32; 16]; G];
-    for (g, (rows, sums)) in rows.iter_mut().zip(&mut sums).enumerate() {
-        for lane in 0..16 {
-            let row = encoder.row(latent(16 * g + lane));
-            assert!(row.len() == d && x.len() == d);
-            rows[lane] = row.as_ptr();
-            sums[lane] = b_enc[latent(16 * g + lane)];
-        }
-    }
-    let whole = d / 4 * 4;
-    // SAFETY: every row is d long; reads go up to `whole` <= d. A prefetch may be of anything.
+    let rows: [&[f32]; 16] = std::array::from_fn(|lane| encoder.row(latent(lane)));
+    let biases: [f32; 16] = std::array::from_fn(|lane| b_enc[latent(lane)]);
+    let rows = rows.map(<[f32]>::as_ptr);
+    // SAFETY: every row is d long, and no read goes further. A prefetch may be of anything.
     unsafe {
-        let mut lanes = [_mm512_set1_ps(0.0); G];
-        for g in 0..G {
-            lanes[g] = _mm512_loadu_ps(sums[g].as_ptr());
-            for row in rows[g] {
-                for line in 0..AHEAD / LINE {
-                    _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(line * LINE).cast());
-                }
+        for row in rows {
+            for line in (0..AHEAD).step_by(16) {
+                _mm_prefetch::<_MM_HINT_T1>(row.wrapping_add(line).cast());
             }
         }
-        for c in (0..whole).step_by(4) {
-            if c % LINE == 0 {
-                for row in rows.iter().flatten() {
-                    _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(c + AHEAD).cast());
-                }
-            }
-            let x: [_; 4] = std::array::from_fn(|i| _mm512_set1_ps(*x.get_unchecked(c + i)));
-            for g in 0..G {
-                // Lane 4 l + e of the four vectors is row 4 l + e.
-                let of = |e: usize| {
-                    let part = |l: usize| _mm_loadu_ps(rows[g][4 * l + e].add(c));
-                    let all = _mm512_castps128_ps512(part(0));
-                    let all = _mm512_insertf32x4::<1>(all, part(1));
-                    let all = _mm512_insertf32x4::<2>(all, part(2));
-                    _mm512_insertf32x4::<3>(all, part(3))
-                };
-                let (r0, r1, r2, r3) = (of(0), of(1), of(2), of(3));
-                let low01 = _mm512_castps_pd(_mm512_unpacklo_ps(r0, r1));
-                let high01 = _mm512_castps_pd(_mm512_unpackhi_ps(r0, r1));
-                let low23 = _mm512_castps_pd(_mm512_unpacklo_ps(r2, r3));
-                let high23 = _mm512_castps_pd(_mm512_unpackhi_ps(r2, r3));
-                let w0 = _mm512_castpd_ps(_mm512_shuffle_pd::<0x00>(low01, low23));
-                let w1 = _mm512_castpd_ps(_mm512_shuffle_pd::<0xff>(low01, low23));
-                let w2 = _mm512_castpd_ps(_mm512_shuffle_pd::<0x00>(high01, high23));
-                let w3 = _mm512_castpd_ps(_mm512_shuffle_pd::<0xff>(high01, high23));
-                let sum = _mm512_fmadd_ps(w0, x[0], lanes[g]);
-                let sum = _mm512_fmadd_ps(w1, x[1], sum);
-                let sum = _mm512_fmadd_ps(w2, x[2], sum);
-                lanes[g] = _mm512_fmadd_ps(w3, x[3], sum);
+        let mut sums = _mm512_loadu_ps(biases.as_ptr());
+        let whole = d / 16 * 16;
+        for c in (0..whole).step_by(16) {
+            let w = turned(std::array::from_fn(|r| {
+                _mm_prefetch::<_MM_HINT_T1>(rows[r].wrapping_add(c + AHEAD).cast());
+                _mm512_loadu_ps(rows[r].add(c))
+            }));
+            for (i, w) in w.into_iter().enumerate() {
+                sums = _mm512_fmadd_ps(w, _mm512_set1_ps(*x.get_unchecked(c + i)), sums);
             }
         }
-        for g in 0..G {
-            _mm512_storeu_ps(sums[g].as_mut_ptr(), lanes[g]);
+        if whole < d {
+            let mask = (1u16 << (d - whole)) - 1;
+            let w =
+                turned(std::array::from_fn(|r| _mm512_maskz_loadu_ps(mask, rows[r].add(whole))));
+            for (w, x) in w.into_iter().zip(&x[whole..]) {
+                sums = _mm512_fmadd_ps(w, _mm512_set1_ps(*x), sums);
+            }
         }
+        let mut all = [0.0f32; 16];
+        _mm512_storeu_ps(all.as_mut_ptr(), sums);
+        out.copy_from_slice(&all[..out.len()]);
     }
-    for (lane, out) in out.iter_mut().enumerate() {
-        let row = encoder.row(latent(lane));
-        let rest = row[whole..].iter().zip(&x[whole..]);
-        *out = rest.fold(sums[lane / 16][lane % 16], |sum, (w, x)| w.mul_add(*x, sum));
+}
+
+/// The transpose of a 16 x 16 matrix.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn turned(rows: [std::arch::x86_64::__m512; 16]) -> [std::arch::x86_64::__m512; 16] {
+    use std::arch::x86_64::{
+        _mm512_castpd_ps as ps, _mm512_castps_pd as pd, _mm512_shuffle_f32x4 as lanes,
+        _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    };
+    let mut out = rows;
+    for i in 0..4 {
+        let [a, b, c, d] = [rows[4 * i], rows[4 * i + 1], rows[4 * i + 2], rows[4 * i + 3]];
+        let (ab, cd) = (pd(_mm512_unpacklo_ps(a, b)), pd(_mm512_unpacklo_ps(c, d)));
+        out[4 * i] = ps(_mm512_unpacklo_pd(ab, cd));
+        out[4 * i + 1] = ps(_mm512_unpackhi_pd(ab, cd));
+        let (ab, cd) = (pd(_mm512_unpackhi_ps(a, b)), pd(_mm512_unpackhi_ps(c, d)));
+        out[4 * i + 2] = ps(_mm512_unpacklo_pd(ab, cd));
+        out[4 * i + 3] = ps(_mm512_unpackhi_pd(ab, cd));
     }
+    // Now lane l of `out[4 i + j]` is coordinate 4 l + j of rows 4 i to 4 i + 3.
+    let turned = out;
+    for j in 0..4 {
+        let [a, b, c, d] = [turned[j], turned[4 + j], turned[8 + j], turned[12 + j]];
+        let (even, even_too) = (lanes::<0x88>(a, b), lanes::<0x88>(c, d));
+        let (odd, odd_too) = (lanes::<0xdd>(a, b), lanes::<0xdd>(c, d));
+        out[j] = lanes::<0x88>(even, even_too);
+        out[4 + j] = lanes::<0x88>(odd, odd_too);
+        out[8 + j] = lanes::<0xdd>(even, even_too);
+        out[12 + j] = lanes::<0xdd>(odd, odd_too);
+    }
+    out
 }
