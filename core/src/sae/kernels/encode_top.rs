@@ -15,6 +15,7 @@ use super::{Stop, TopK};
 use crate::error::Result;
 use crate::sae::{Latents, Matrix};
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows of a block of work.
 const BLOCK: usize = 128;
@@ -26,17 +27,25 @@ const ASK_AFTER: usize = 1_000_000_000;
 #[derive(Debug, Default)]
 pub struct TopEncoding {
     blocks: Vec<Block>,
+    /// As many as there were threads at work at once.
+    searches: Mutex<Vec<Search>>,
 }
 
+/// What was found in a block of rows.
 #[derive(Debug, Default)]
 struct Block {
-    coarse: CoarseRows,
-    rows: Vec<Row>,
-    order: Vec<u32>,
     ends: Vec<usize>,
     index: Vec<u32>,
     value: Vec<f32>,
     computed: usize,
+}
+
+/// What is needed while a block is searched.
+#[derive(Debug, Default)]
+struct Search {
+    coarse: CoarseRows,
+    rows: Vec<Row>,
+    order: Vec<u32>,
 }
 
 /// What is known of one row.
@@ -80,15 +89,19 @@ pub fn encode_top(
     if memory.blocks.len() < blocks {
         memory.blocks.resize_with(blocks, Block::default);
     }
-    let memory = &mut memory.blocks[..blocks];
+    let TopEncoding { blocks: all, searches } = memory;
+    let all = &mut all[..blocks];
     let sought = Sought { encoder, b_enc, coarse, k };
-    centred
-        .par_chunks(BLOCK * d)
-        .zip(memory.par_iter_mut())
-        .try_for_each(|(rows, block)| block.encode(rows, sought, stop))?;
+    centred.par_chunks(BLOCK * d).zip(all.par_iter_mut()).try_for_each(|(rows, block)| {
+        let idle = searches.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut search = idle.unwrap_or_default();
+        search.encode(rows, sought, block, stop)?;
+        searches.lock().unwrap_or_else(PoisonError::into_inner).push(search);
+        Ok(())
+    })?;
     out.clear();
     let mut computed = 0;
-    for block in memory {
+    for block in all {
         let base = out.index.len();
         out.index.extend_from_slice(&block.index);
         out.value.extend_from_slice(&block.value);
@@ -98,27 +111,33 @@ pub fn encode_top(
     Ok(computed)
 }
 
-impl Block {
-    fn encode(&mut self, rows: &[f32], sought: Sought<'_>, stop: Stop<'_>) -> Result<()> {
+impl Search {
+    fn encode(
+        &mut self,
+        rows: &[f32],
+        sought: Sought<'_>,
+        out: &mut Block,
+        stop: Stop<'_>,
+    ) -> Result<()> {
         self.bound(rows, sought, stop)?;
-        self.computed = 0;
-        self.ends.clear();
-        self.index.clear();
-        self.value.clear();
+        out.computed = 0;
+        out.ends.clear();
+        out.index.clear();
+        out.value.clear();
         for (i, (x, row)) in rows.chunks(sought.coarse.width).zip(&mut self.rows).enumerate() {
             if i.is_multiple_of(8) {
                 stop()?;
             }
             row.candidates.finish();
             row.choose_promising(sought.k, &mut self.order);
-            self.computed += row.compute(x, sought);
+            out.computed += row.compute(x, sought);
             row.choose_others();
-            self.computed += row.compute(x, sought);
+            out.computed += row.compute(x, sought);
             row.top.finish(|i, v| {
-                self.index.push(i);
-                self.value.push(v);
+                out.index.push(i);
+                out.value.push(v);
             });
-            self.ends.push(self.index.len());
+            out.ends.push(out.index.len());
         }
         Ok(())
     }
