@@ -92,13 +92,15 @@ pub fn encode_top(
     let TopEncoding { blocks: all, searches } = memory;
     let all = &mut all[..blocks];
     let sought = Sought { encoder, b_enc, coarse, k };
-    centred.par_chunks(BLOCK * d).zip(all.par_iter_mut()).try_for_each(|(rows, block)| {
-        let idle = searches.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut search = idle.unwrap_or_default();
-        search.encode(rows, sought, block, stop)?;
-        searches.lock().unwrap_or_else(PoisonError::into_inner).push(search);
-        Ok(())
-    })?;
+    centred.par_chunks(BLOCK * d).zip(all.par_iter_mut()).try_for_each(
+        |(rows, block)| -> Result<()> {
+            let idle = searches.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut search = idle.unwrap_or_default();
+            search.encode(rows, sought, block, stop)?;
+            searches.lock().unwrap_or_else(PoisonError::into_inner).push(search);
+            Ok(())
+        },
+    )?;
     out.clear();
     let mut computed = 0;
     for block in all {
