@@ -38,9 +38,13 @@ pub struct ThresholdMean {
     pub after: u64,
 }
 
+/// The k n-th greatest of all activations of a batch hardly varies from batch to batch, so a short
+/// memory costs nothing. A long one (0.99 in SAELens, 0.999 in dictionary_learning) still
+/// remembers weaker directions when a run is short or its learning rate has just fallen: the mean
+/// L0 at inference then misses k.
 impl Default for ThresholdMean {
     fn default() -> Self {
-        Self { keep: 0.99, after: 0 }
+        Self { keep: 0.9, after: 0 }
     }
 }
 
