@@ -120,6 +120,7 @@ pub fn record(id: i64, status: RunStatus, done: u64) -> SaeRecord {
 
 pub fn evaluation() -> Evaluation {
     Evaluation {
+        sample: None,
         tokens: 50_000,
         corpus: "builtin".into(),
         seed: 0,
@@ -333,6 +334,7 @@ pub fn pareto(state: &mut State) {
                 tokens_done: 2_000_000,
                 tokens_total: 2_000_000,
                 evaluation: Some(Evaluation {
+                    sample: None,
                     l0,
                     fvu,
                     fvu_per_token: fvu * 1.06,

@@ -68,6 +68,7 @@ pub fn evaluate<E>(
     let loss =
         (losses[0].predictions > 0).then(|| LossRecovered::new(model_loss, sae_loss, zero_loss));
     Ok(Evaluation {
+        sample: Some(EvalSpec { site: Some(site), ..spec.clone() }),
         tokens: figures.rows,
         corpus: spec.corpus.to_string(),
         seed: spec.seed,

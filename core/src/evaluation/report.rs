@@ -1,5 +1,6 @@
 //! What an evaluation says, and how each number was computed.
 
+use super::EvalSpec;
 use serde::{Deserialize, Serialize};
 
 /// How good a dictionary is, with the sample that says so.
@@ -11,6 +12,9 @@ pub struct Evaluation {
     pub corpus: String,
     /// Seed of the sample.
     pub seed: u64,
+    /// How the sample was taken, its site and how text became rows; `None` in older results.
+    #[serde(default)]
+    pub sample: Option<EvalSpec>,
     /// Mean number of active latents a token.
     pub l0: f64,
     /// E‖x − x̂‖², summed over the width, mean over tokens.

@@ -27,6 +27,7 @@ fn point(step: u64) -> TrainPoint {
 
 fn evaluation() -> Evaluation {
     Evaluation {
+        sample: None,
         tokens: 1000,
         corpus: "builtin".into(),
         seed: 1,
