@@ -81,6 +81,7 @@ pub fn check_model<E>(
     }
     for chunk in sample.chunks(BATCH) {
         ctx.check()?;
+        ctx.progress().add(chunk.len() as u64);
         let rows: Vec<_> = chunk.iter().map(|(row, _)| row.clone()).collect();
         let (batch, logits) = run(model, &rows)?;
         let all = next_token_nll(&logits, &batch)?;
@@ -119,6 +120,7 @@ pub fn agreement<E>(
     let sample: Vec<_> = Writer::new(seed, Split::Heldout).take(documents).collect();
     for chunk in sample.chunks(BATCH) {
         ctx.check()?;
+        ctx.progress().add(chunk.len() as u64);
         let rows = rows_of(model, chunk)?;
         let (batch, logits) = run(model, &rows)?;
         let vocab = model.config().vocab;

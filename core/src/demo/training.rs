@@ -175,7 +175,9 @@ pub fn train_model(ctx: &JobContext<ModelPoint>, request: &ModelRequest) -> Resu
     let seconds = started.elapsed().as_secs_f64();
     let bytes = save(&request.out, &config, &weights, &json)?;
     let model = Model::open(&request.out, &Device::Cpu)?;
-    ctx.progress().stage("Checking the model", "", 0, 0);
+    // Once for the loss and once for agreement.
+    let looks = 2 * request.check_documents as u64;
+    ctx.progress().stage("Checking the model", "documents", 0, looks);
     // A seed that no training text has.
     let knowledge = check_model(ctx, &model, request.check_documents, request.seed ^ (1 << 32))?;
     Ok(ModelOutcome {
