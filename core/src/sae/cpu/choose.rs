@@ -11,8 +11,16 @@ use std::time::Instant;
 const SAMPLE: usize = 128;
 
 impl Cpu {
-    /// The k greatest latents by way of a coarse product.
-    fn encode_top(&mut self, set: Set, k: usize, grain: Grain, stop: Stop<'_>) -> Result<()> {
+    /// The k greatest latents of each row, or with `batch` of all rows together k for each, by
+    /// way of a coarse product.
+    fn encode_coarse(
+        &mut self,
+        set: Set,
+        k: usize,
+        batch: bool,
+        grain: Grain,
+        stop: Stop<'_>,
+    ) -> Result<()> {
         let start = Instant::now();
         let Parameters { encoder, b_enc, .. } = &self.parameters;
         if self.coarse_stale || self.coarse.grain() != grain {
@@ -28,8 +36,14 @@ impl Cpu {
         };
         state.is_dense = false;
         let (memory, out) = (&mut self.top_encoding, &mut state.latents);
-        let rescored =
-            kernels::encode_top(rows, encoder, b_enc, &self.coarse, k, memory, out, stop)?;
+        let coarse = &self.coarse;
+        let rescored = if batch {
+            let total = k * (rows.len() / encoder.cols());
+            kernels::encode_batch_coarse(rows, encoder, b_enc, coarse, total, memory, out, stop)?
+        } else {
+            kernels::encode_top(rows, encoder, b_enc, coarse, k, memory, out, stop)?
+        };
+        state.least_by_norm = None;
         let rows = state.latents.rows().max(1) as f64;
         self.choice.learn(grain, rescored as f64 / rows);
         self.spent.encode += start.elapsed().as_secs_f64();
@@ -44,10 +58,11 @@ impl Cpu {
         by_norm: bool,
         stop: Stop<'_>,
     ) -> Result<()> {
-        if let (Choose::TopK(k), None, false) = (choose, among, by_norm) {
+        if let (Choose::TopK(k) | Choose::Batch(k), None, false) = (choose, among, by_norm) {
             let (m, d) = (self.parameters.b_enc.len(), self.width());
             if let Some(grain) = self.choice.grain(m, d, k) {
-                return self.encode_top(set, k, grain, stop);
+                let batch = matches!(choose, Choose::Batch(_));
+                return self.encode_coarse(set, k, batch, grain, stop);
             }
         }
         let start = Instant::now();

@@ -1,9 +1,10 @@
 //! The greatest activations of a whole batch.
 
+use super::encode_top::{encode_above, encode_top};
 use super::sift::{Above, Bound, sift};
-use super::{Packed, Stop};
+use super::{Coarse, Packed, Stop, TopEncoding};
 use crate::error::Result;
-use crate::sae::Latents;
+use crate::sae::{Latents, Matrix};
 
 /// Rows that are looked at to guess where the bound will be.
 const SAMPLE: usize = 128;
@@ -43,6 +44,48 @@ pub(crate) fn encode_batch(
     Ok(())
 }
 
+/// The same by way of a coarse product, bit for bit; `coarse` holds the weights of `encoder` and
+/// `b_enc`. Returns how many pre-activations were computed exactly.
+///
+/// # Errors
+/// `stop` said so.
+pub(crate) fn encode_batch_coarse(
+    rows: &[f32],
+    encoder: &Matrix,
+    b_enc: &[f32],
+    coarse: &Coarse,
+    total: usize,
+    memory: &mut TopEncoding,
+    out: &mut Latents,
+    stop: Stop<'_>,
+) -> Result<usize> {
+    let d = encoder.cols();
+    let n = rows.len() / d;
+    let mut guess = 0.0;
+    let mut computed = 0;
+    if n > 2 * SAMPLE {
+        // The greatest of each row of the sample, twice as many as are wanted: most likely all
+        // that are above the bound are among them. If not, the guess is only a worse one.
+        let each = (2 * total).div_ceil(n).min(encoder.rows());
+        let sample = &rows[..SAMPLE * d];
+        computed += encode_top(sample, encoder, b_enc, coarse, each, memory, out, stop)?;
+        let wanted = (total as f64 / n as f64 * SAMPLE as f64 * 1.25) as usize + 64;
+        if wanted < out.len() {
+            let (_, at, _) = out.value.select_nth_unstable_by(wanted, |a, b| b.total_cmp(a));
+            guess = *at;
+        }
+    }
+    // Where the sample was richer than the rest, a lower guess is cheaper than none.
+    for bound in [guess, 0.8 * guess, 0.5 * guess, 0.0] {
+        computed += encode_above(rows, encoder, b_enc, coarse, bound, memory, out, stop)?;
+        if bound == 0.0 || out.len() >= total {
+            break;
+        }
+    }
+    keep_greatest(out, total);
+    Ok(computed)
+}
+
 /// Forgets all but the `total` greatest entries; of equal ones the first stay.
 fn keep_greatest(latents: &mut Latents, total: usize) {
     if latents.len() <= total {
@@ -77,7 +120,7 @@ fn keep_greatest(latents: &mut Latents, total: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::Matrix;
+    use crate::sae::kernels::Grain;
 
     #[test]
     fn keeps_what_a_sort_of_the_whole_batch_would() {
@@ -105,6 +148,16 @@ mod tests {
                 let want: Vec<f32> = order.iter().map(|i| all.value[*i]).collect();
                 let index: Vec<u32> = order.iter().map(|i| all.index[*i]).collect();
                 assert_eq!((&got.value, &got.index), (&want, &index), "n {n}, k {k}");
+                for grain in [Grain::Int8, Grain::Bf16] {
+                    let mut coarse = Coarse::new(grain);
+                    coarse.pack(grain, &encoder, &vec![0.0; m]);
+                    let (mut too, memory) = (Latents::new(m), &mut TopEncoding::default());
+                    let (c, t) = (&coarse, &mut too);
+                    let b_enc = vec![0.0; m];
+                    encode_batch_coarse(&rows, &encoder, &b_enc, c, k * n, memory, t, &|| Ok(()))
+                        .unwrap();
+                    assert_eq!(too, got, "{grain:?}");
+                }
                 for r in 0..n {
                     let span = all.row_start[r]..all.row_start[r + 1];
                     let count = order.iter().filter(|i| span.contains(i)).count();

@@ -2,10 +2,20 @@
 
 use super::simd::for_each_level;
 
+/// Which latents of a row are wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Wanted {
+    /// The k greatest of the positive ones.
+    Greatest(usize),
+    /// Those above a bound.
+    Above(f32),
+}
+
 /// Candidates after which those that fell behind are dropped for the first time.
 const LONG: usize = 2048;
 
-/// A growing list of candidates, with a threshold that k of them surely reach.
+/// A growing list of candidates, with a threshold that k of them surely reach, or one that was
+/// given.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     k: usize,
@@ -20,17 +30,15 @@ pub(super) struct Candidates {
 
 impl Candidates {
     /// Begins a new row, keeping the memory.
-    pub fn begin(&mut self, k: usize) {
-        (self.k, self.threshold) = (k, 0.0);
-        self.raise_at = self.step();
+    pub fn begin(&mut self, wanted: Wanted) {
+        (self.k, self.threshold, self.raise_at) = match wanted {
+            Wanted::Greatest(k) => (k, 0.0, 2 * k + 64),
+            Wanted::Above(bound) => (usize::MAX, bound, usize::MAX),
+        };
         self.drop_at = LONG;
         self.low.clear();
         self.high.clear();
         self.index.clear();
-    }
-
-    fn step(&self) -> usize {
-        2 * self.k + 64
     }
 
     /// A latent whose value is below this is surely not among the k greatest positive ones.
@@ -54,11 +62,14 @@ impl Candidates {
             self.drop_fallen();
             self.drop_at = LONG.max(2 * self.low.len());
         }
-        self.raise_at = self.low.len() + self.step();
+        self.raise_at = self.low.len() + 2 * self.k + 64;
     }
 
     /// Raises the threshold as far as all that was seen allows, and drops who does not reach it.
     pub fn finish(&mut self) {
+        if self.raise_at == usize::MAX {
+            return;
+        }
         self.threshold = reached_by(&self.low, self.k, self.threshold);
         self.drop_fallen();
     }

@@ -122,6 +122,18 @@ proptest! {
                 encode_top(&rows, &encoder, &b_enc, &coarse, k, memory, &mut got, &go_on).unwrap();
             prop_assert_eq!(bits(&got), bits(&want), "{:?}", grain);
             prop_assert!(found >= want.len());
+            let bound = want.value.iter().copied().fold(f32::NAN, f32::min).max(0.0);
+            let mut above = Latents::new(m);
+            encode_top::encode_above(
+                &rows, &encoder, &b_enc, &coarse, bound, memory, &mut above, &go_on,
+            )
+            .unwrap();
+            let mut packed = Packed::new();
+            packed.pack(&encoder, &b_enc, None);
+            let mut all = Latents::new(m);
+            let make = || Above::new(Bound::All(bound));
+            sift(&rows, &packed, None, make, &mut all, &go_on).unwrap();
+            prop_assert_eq!(bits(&above), bits(&all), "{:?}", grain);
             // Memory that has been used does not show.
             encode_top(&rows, &encoder, &b_enc, &coarse, k, memory, &mut got, &go_on).unwrap();
             prop_assert_eq!(bits(&got), bits(&want), "{:?}", grain);

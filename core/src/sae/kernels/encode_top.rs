@@ -4,9 +4,9 @@
 //! The coarse product bounds every pre-activation from both sides. The k-th greatest lower bound
 //! is reached by k latents, so that a latent whose upper bound is below it is not among the k
 //! greatest; the others are computed exactly, the most promising first, because their exact
-//! values raise the threshold once more.
+//! values raise the threshold once more. Likewise for all latents above a bound.
 
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Wanted};
 use super::coarse::{Coarse, CoarseRows, PANEL};
 use super::coarse_tile::Found;
 use super::packed::TILE_ROWS;
@@ -60,13 +60,13 @@ struct Row {
     top: TopK,
 }
 
-/// An encoder in both its forms, and how many latents are sought.
+/// An encoder in both its forms, and which latents are sought.
 #[derive(Clone, Copy)]
 struct Sought<'a> {
     encoder: &'a Matrix,
     b_enc: &'a [f32],
     coarse: &'a Coarse,
-    k: usize,
+    wanted: Wanted,
 }
 
 /// The `k` greatest positive latents of each row of `centred` (`x - b_dec`, `[n, d]`); `coarse`
@@ -84,14 +84,42 @@ pub fn encode_top(
     out: &mut Latents,
     stop: Stop<'_>,
 ) -> Result<usize> {
-    let d = encoder.cols();
+    let sought = Sought { encoder, b_enc, coarse, wanted: Wanted::Greatest(k) };
+    search(centred, sought, memory, out, stop)
+}
+
+/// Likewise the latents of each row above `bound`.
+///
+/// # Errors
+/// `stop` said so.
+pub(super) fn encode_above(
+    centred: &[f32],
+    encoder: &Matrix,
+    b_enc: &[f32],
+    coarse: &Coarse,
+    bound: f32,
+    memory: &mut TopEncoding,
+    out: &mut Latents,
+    stop: Stop<'_>,
+) -> Result<usize> {
+    let sought = Sought { encoder, b_enc, coarse, wanted: Wanted::Above(bound) };
+    search(centred, sought, memory, out, stop)
+}
+
+fn search(
+    centred: &[f32],
+    sought: Sought<'_>,
+    memory: &mut TopEncoding,
+    out: &mut Latents,
+    stop: Stop<'_>,
+) -> Result<usize> {
+    let d = sought.encoder.cols();
     let blocks = centred.len().div_ceil(BLOCK * d);
     if memory.blocks.len() < blocks {
         memory.blocks.resize_with(blocks, Block::default);
     }
     let TopEncoding { blocks: all, searches } = memory;
     let all = &mut all[..blocks];
-    let sought = Sought { encoder, b_enc, coarse, k };
     centred.par_chunks(BLOCK * d).zip(all.par_iter_mut()).try_for_each(
         |(rows, block)| -> Result<()> {
             let idle = searches.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -130,15 +158,29 @@ impl Search {
             if i.is_multiple_of(8) {
                 stop()?;
             }
-            row.candidates.finish();
-            row.choose_promising(sought.k, &mut self.order);
-            out.computed += row.compute(x, sought);
-            row.choose_others();
-            out.computed += row.compute(x, sought);
-            row.top.finish(|i, v| {
-                out.index.push(i);
-                out.value.push(v);
-            });
+            match sought.wanted {
+                Wanted::Greatest(k) => {
+                    row.candidates.finish();
+                    row.choose_promising(k, &mut self.order);
+                    out.computed += row.compute(x, sought);
+                    row.choose_others();
+                    out.computed += row.compute(x, sought);
+                    row.top.finish(|i, v| {
+                        out.index.push(i);
+                        out.value.push(v);
+                    });
+                }
+                Wanted::Above(bound) => {
+                    std::mem::swap(&mut row.index, &mut row.candidates.index);
+                    rescore(sought.encoder, sought.b_enc, x, &row.index, &mut row.value);
+                    out.computed += row.index.len();
+                    let above = row.index.iter().zip(&row.value).filter(|(_, v)| **v > bound);
+                    for (i, v) in above {
+                        out.index.push(*i);
+                        out.value.push(*v);
+                    }
+                }
+            }
             out.ends.push(out.index.len());
         }
         Ok(())
@@ -146,14 +188,17 @@ impl Search {
 
     /// Finds the candidates of every row.
     fn bound(&mut self, rows: &[f32], sought: Sought<'_>, stop: Stop<'_>) -> Result<()> {
-        let Sought { coarse, k, .. } = sought;
+        let Sought { coarse, wanted, .. } = sought;
         let (m, d) = (coarse.latents, coarse.width);
         let n = rows.len() / d;
         self.coarse.take(coarse.grain, rows, d, TILE_ROWS);
         self.rows.resize_with(n, Row::default);
-        for row in &mut self.rows {
-            row.candidates.begin(k);
-            row.top.begin(k);
+        for (row, threshold) in self.rows.iter_mut().zip(&mut self.coarse.threshold) {
+            row.candidates.begin(wanted);
+            if let Wanted::Greatest(k) = wanted {
+                row.top.begin(k);
+            }
+            *threshold = row.candidates.threshold();
         }
         let mut found = Found::new();
         let ask_every = (ASK_AFTER / (n * PANEL * d)).max(1);

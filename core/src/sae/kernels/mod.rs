@@ -29,7 +29,7 @@ mod simd;
 mod tests;
 
 pub use adam::{Adam, Moments, Slice, gradient_norm, update_bias, update_rows};
-pub(crate) use batch_top::encode_batch;
+pub(crate) use batch_top::{encode_batch, encode_batch_coarse};
 pub use choice::Choice;
 pub use coarse::{Coarse, Grain};
 pub use columns::{Columns, Gradients, Scatter, pull_on_bias, scatter};
