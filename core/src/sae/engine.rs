@@ -241,20 +241,16 @@ pub trait Engine: Send {
     fn scatter_magnitudes(&mut self, stop: Stop<'_>) -> Result<()>;
 
     /// JumpReLU: the main set becomes the latents above their thresholds, the auxiliary one
-    /// those less than half a `bandwidth` away from them on either side.
-    fn encode_jump(&mut self, bandwidth: f32, stop: Stop<'_>) -> Result<()>;
+    /// those less than half a `bandwidth` away from them on either side. Either may be held
+    /// as a dense array, if `may_be_dense` (which penalties on activations do not allow).
+    fn encode_jump(&mut self, bandwidth: f32, may_be_dense: bool, stop: Stop<'_>) -> Result<()>;
 
-    /// JumpReLU: adds the pseudo-gradients of the thresholds, once the main set is
-    /// reconstructed. `each` is the gradient of the loss by the number of active latents. With
+    /// JumpReLU: adds all gradients of the reconstructed main set, the pseudo-gradients of the
+    /// thresholds among them. `each` is the gradient of the loss by the number of active latents. With
     /// `on_f` that part looks at activations, not pre-activations (see
     /// [`Compatibility`](super::Compatibility)).
-    fn scatter_threshold(
-        &mut self,
-        bandwidth: f32,
-        each: f32,
-        on_f: bool,
-        stop: Stop<'_>,
-    ) -> Result<()>;
+    fn scatter_jump(&mut self, bandwidth: f32, each: f32, on_f: bool, stop: Stop<'_>)
+    -> Result<()>;
 
     /// JumpReLU: the loss `each Σ ReLU(threshold - pre) ‖d‖` over the latents `among` with its
     /// gradients; returns the sum.

@@ -1,6 +1,7 @@
 //! What a run will need, before it begins.
 
 use super::config::TrainConfig;
+use crate::sae::Architecture;
 
 /// Bytes that a training run holds at its greatest, for activations of width `width`; without
 /// the model and the source.
@@ -20,7 +21,14 @@ pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
             (k as u64 + aux) * (entry + 16) * batch
         }
         // Kept as a dense array as long as many latents are active.
-        None => m * batch * F32,
+        None => {
+            let arrays = match config.architecture {
+                Architecture::Gated => 3,
+                Architecture::JumpRelu { .. } => 2,
+                _ => 1,
+            };
+            arrays * m * batch * F32
+        }
     };
     // Dead latents are packed once more for the auxiliary loss.
     let dead = if config.aux_weight > 0.0 { m * d * F32 } else { 0 };
@@ -33,7 +41,6 @@ pub fn memory_needed(config: &TrainConfig, width: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::Architecture;
 
     #[test]
     fn grows_with_what_it_should() {

@@ -35,12 +35,12 @@ impl Rule for Gated {
     fn gradients(&self, engine: &mut dyn Engine, step: &Step<'_>) -> Result<Losses> {
         let rows = step.rows as f64;
         let (weight, each) = ((1.0 / rows) as f32, (step.l1 / rows) as f32);
-        let (penalty, into) = if step.compatibility.gated_decoder_not_frozen {
-            (Penalty::Contribution(each), Into::All)
+        let (penalty, into, choose) = if step.compatibility.gated_decoder_not_frozen {
+            (Penalty::Contribution(each), Into::All, Choose::PositiveListed)
         } else {
-            (Penalty::Activation(each), Into::Encoder)
+            (Penalty::Activation(each), Into::Encoder, Choose::Positive)
         };
-        engine.encode(Set::Auxiliary, None, Choose::PositiveListed, false, step.stop)?;
+        engine.encode(Set::Auxiliary, None, choose, false, step.stop)?;
         engine.magnitudes();
         let main =
             engine.reconstruct(Set::Main, Target::Input, weight, Penalty::None, step.stop)?;

@@ -3,7 +3,7 @@
 use super::{Losses, Rule, Start, Step};
 use crate::error::Result;
 use crate::sae::L0Loss;
-use crate::sae::engine::{Engine, Into, Penalty, Set, Target};
+use crate::sae::engine::{Engine, Penalty, Set, Target};
 
 /// JumpReLU dictionary (Rajamanoharan et al., *Jumping ahead*, 2407.14435).
 ///
@@ -48,7 +48,8 @@ impl Rule for JumpRelu {
     fn gradients(&self, engine: &mut dyn Engine, step: &Step<'_>) -> Result<Losses> {
         let rows = step.rows as f64;
         let bandwidth = self.bandwidth as f32;
-        engine.encode_jump(bandwidth, step.stop)?;
+        let has_slope = matches!(self.loss, L0Loss::Tanh { .. });
+        engine.encode_jump(bandwidth, !has_slope, step.stop)?;
         let l0 = engine.active(Set::Main) as f64 / rows;
         let penalty = match self.loss {
             L0Loss::Tanh { scale } => {
@@ -58,7 +59,6 @@ impl Rule for JumpRelu {
         };
         let weight = (1.0 / rows) as f32;
         let main = engine.reconstruct(Set::Main, Target::Input, weight, penalty, step.stop)?;
-        engine.scatter(Set::Main, Into::All, step.stop)?;
         let (sparsity, each) = match self.loss {
             L0Loss::Step => (l0, 1.0),
             L0Loss::Tanh { .. } => (main.activity / rows, 0.0),
@@ -68,7 +68,7 @@ impl Rule for JumpRelu {
         };
         let each = (step.l1 * each / rows) as f32;
         let on_f = step.compatibility.jumprelu_window_on_f;
-        engine.scatter_threshold(bandwidth, each, on_f, step.stop)?;
+        engine.scatter_jump(bandwidth, each, on_f, step.stop)?;
         let mse = main.squares / rows;
         let total = mse + step.l1 * sparsity;
         let mut losses = Losses { total, mse, sparsity, ..Losses::default() };

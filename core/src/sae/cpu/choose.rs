@@ -8,7 +8,7 @@ use crate::error::Result;
 use std::time::Instant;
 
 /// Rows that are looked at to find out whether a dense array is cheaper.
-const SAMPLE: usize = 128;
+pub(super) const SAMPLE: usize = 128;
 
 impl Cpu {
     /// The k greatest latents of each row, or with `batch` of all rows together k for each, by

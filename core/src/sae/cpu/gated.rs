@@ -4,20 +4,117 @@ use super::super::Latents;
 use super::super::kernels::{self, Scatter, Stop};
 use super::{Cpu, Wiring};
 use crate::error::Result;
-use crate::sae::engine::Set;
+use crate::sae::engine::{Penalty, Set};
+use rayon::prelude::*;
 use std::time::Instant;
+
+/// Rows of a block of a sum.
+const BLOCK: usize = 256;
 
 impl Cpu {
     /// Makes the main set of the open gates in the auxiliary one.
     pub(super) fn open_gates(&mut self) {
         let start = Instant::now();
         let p = &self.parameters;
+        self.main.is_dense = self.auxiliary.is_dense;
+        if self.main.is_dense {
+            let (gates, f) = (&self.auxiliary.dense, &mut self.main.dense);
+            f.resize(gates.len(), 0.0);
+            let m = p.b_enc.len();
+            let ratio: Vec<f32> = p.extra.r_mag.iter().map(|r| r.exp()).collect();
+            f.par_chunks_mut(m).zip(gates.par_chunks(m)).for_each(|(f, gates)| {
+                for (i, (f, gate)) in f.iter_mut().zip(gates).enumerate() {
+                    let open = ratio[i] * (gate - p.b_enc[i]) + p.extra.b_mag[i];
+                    *f = if *gate > 0.0 { open.max(0.0) } else { 0.0 };
+                }
+            });
+            self.main.count_dense();
+            self.spent.encode += start.elapsed().as_secs_f64();
+            return;
+        }
         kernels::magnitudes(&self.auxiliary.latents, &p.b_enc, &p.extra, &mut self.main.latents);
-        self.main.is_dense = false;
         self.spent.encode += start.elapsed().as_secs_f64();
     }
 
+    /// Of a dense step: all that the main set says, but what reaches the encoder, which waits in
+    /// its array for what the gates say.
+    fn scatter_open_gates_densely(&mut self, stop: Stop<'_>) -> Result<()> {
+        let start = Instant::now();
+        let p = &self.parameters;
+        let m = p.b_enc.len();
+        let ratio: Vec<f32> = p.extra.r_mag.iter().map(|r| r.exp()).collect();
+        let (main, gradients) = (&mut self.main, &mut self.gradients);
+        let twice = 2.0 * main.weight;
+        kernels::touch_all(gradients);
+        kernels::add_outer_dense(&mut gradients.decoder, &main.dense, &main.error, twice, stop)?;
+        let (packed, slope) = (&mut self.packed_part, &mut self.products);
+        kernels::products_dense(&main.error, &p.decoder, packed, slope, stop)?;
+        // f = e^r pre + b_mag, so df/dr = f - b_mag.
+        let blocks: Vec<Vec<[f64; 2]>> = main
+            .dense
+            .par_chunks_mut(BLOCK * m)
+            .zip(slope.par_chunks(BLOCK * m))
+            .map(|(f, slope)| {
+                let mut sums = vec![[0.0f64; 2]; m];
+                for (f, slope) in f.chunks_mut(m).zip(slope.chunks(m)) {
+                    for (i, (f, s)) in f.iter_mut().zip(slope).enumerate() {
+                        let s = if *f > 0.0 { twice * s } else { 0.0 };
+                        sums[i][0] += f64::from(s) * f64::from(*f - p.extra.b_mag[i]);
+                        sums[i][1] += f64::from(s);
+                        *f = s * ratio[i];
+                    }
+                }
+                sums
+            })
+            .collect();
+        for block in &blocks {
+            for (i, [by_ratio, by_bias]) in block.iter().enumerate() {
+                self.extra.r_mag[i] += *by_ratio as f32;
+                self.extra.b_mag[i] += *by_bias as f32;
+            }
+        }
+        self.by_magnitude = vec![0.0; m];
+        kernels::add_columns(&main.dense, &mut self.by_magnitude);
+        let weight = main.weight;
+        self.add_direct(Set::Main, weight);
+        self.spent.scatter += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Of a dense step: what the gates say, and what waited for it.
+    pub(super) fn scatter_gates_densely(&mut self, stop: Stop<'_>) -> Result<()> {
+        let start = Instant::now();
+        let p = &self.parameters;
+        let m = p.b_enc.len();
+        let seen = if self.wiring == Wiring::Centred { &self.centred } else { &self.batch };
+        let (state, gradients) = (&mut self.auxiliary, &mut self.gradients);
+        let twice = 2.0 * state.weight;
+        let each = match state.penalty {
+            Penalty::Activation(each) => each,
+            _ => 0.0,
+        };
+        state.count_dense();
+        let (packed, slope) = (&mut self.packed_part, &mut self.products);
+        kernels::products_dense(&state.error, &p.decoder, packed, slope, stop)?;
+        slope.par_chunks_mut(m).zip(state.dense.par_chunks(m)).for_each(|(slope, gates)| {
+            for (s, gate) in slope.iter_mut().zip(gates) {
+                *s = if *gate > 0.0 { twice * *s + each } else { 0.0 };
+            }
+        });
+        kernels::add_columns(slope, &mut gradients.b_enc);
+        slope.par_chunks_mut(m).zip(self.main.dense.par_chunks(m)).for_each(|(slope, waited)| {
+            slope.iter_mut().zip(waited).for_each(|(s, w)| *s += w);
+        });
+        kernels::add_outer_dense(&mut gradients.encoder, slope, seen, 1.0, stop)?;
+        self.finish_bias();
+        self.spent.scatter += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
     pub(super) fn scatter_open_gates(&mut self, stop: Stop<'_>) -> Result<()> {
+        if self.main.is_dense {
+            return self.scatter_open_gates_densely(stop);
+        }
         let start = Instant::now();
         let p = &self.parameters;
         let ratio: Vec<f32> = p.extra.r_mag.iter().map(|r| r.exp()).collect();

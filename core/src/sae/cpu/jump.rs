@@ -1,15 +1,25 @@
 //! JumpReLU: thresholds and their pseudo-gradients.
 
-use super::super::engine::{Parameters, Penalty};
+use super::super::engine::{Parameters, Penalty, Set};
 use super::super::kernels::{self, Above, Below, Bound, Scatter, Stop};
+use super::choose::SAMPLE;
 use super::{Cpu, Wiring};
 use crate::error::Result;
+use rayon::prelude::*;
 use std::time::Instant;
+
+/// Rows of a block of a sum.
+const BLOCK: usize = 256;
 
 impl Cpu {
     /// Fills the main set with what is above its threshold, the auxiliary one with what is less
     /// than half a `bandwidth` away from it.
-    pub(super) fn jump(&mut self, bandwidth: f32, stop: Stop<'_>) -> Result<()> {
+    pub(super) fn jump(
+        &mut self,
+        bandwidth: f32,
+        may_be_dense: bool,
+        stop: Stop<'_>,
+    ) -> Result<()> {
         let start = Instant::now();
         let Parameters { encoder, b_enc, extra, .. } = &self.parameters;
         if self.stale {
@@ -22,6 +32,14 @@ impl Cpu {
         let start = Instant::now();
         let near = &mut self.auxiliary.latents;
         let make = || Above::new(Bound::Each(&low));
+        if may_be_dense {
+            // The first rows tell which form is cheaper: at any thread count the same.
+            let sample = &seen[..seen.len().min(SAMPLE * encoder.cols())];
+            kernels::sift(sample, &self.packed, None, make, near, stop)?;
+            if near.l0() > self.dense_above * b_enc.len() as f64 {
+                return self.jump_densely(start, stop);
+            }
+        }
         kernels::sift(seen, &self.packed, None, make, near, stop)?;
         let main = &mut self.main.latents;
         let threshold = |i: u32| extra.threshold[i as usize];
@@ -53,7 +71,7 @@ impl Cpu {
         Ok(())
     }
 
-    /// See [`crate::sae::engine::Engine::scatter_threshold`].
+    /// The pseudo-gradients of the thresholds, once the main set is reconstructed.
     pub(super) fn threshold_gradient(
         &mut self,
         bandwidth: f32,
@@ -97,6 +115,83 @@ impl Cpu {
                 }
             }
         }
+        self.spent.scatter += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Every pre-activation stays in the auxiliary array, every activation in the main one.
+    fn jump_densely(&mut self, start: Instant, stop: Stop<'_>) -> Result<()> {
+        let seen = if self.wiring == Wiring::Centred { &self.centred } else { &self.batch };
+        let threshold = &self.parameters.extra.threshold;
+        let (pre, f) = (&mut self.auxiliary.dense, &mut self.main.dense);
+        kernels::pre_dense(seen, &self.packed, pre, stop)?;
+        f.resize(pre.len(), 0.0);
+        let m = threshold.len();
+        f.par_chunks_mut(m).zip(pre.par_chunks(m)).for_each(|(f, pre)| {
+            for ((f, z), theta) in f.iter_mut().zip(pre).zip(threshold) {
+                *f = if z > theta { *z } else { 0.0 };
+            }
+        });
+        self.main.is_dense = true;
+        self.main.count_dense();
+        self.spent.encode += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// All gradients of a dense step at once: those of the thresholds need the product of every
+    /// direction with the error, of which the others need those of active latents.
+    pub(super) fn scatter_jump_densely(
+        &mut self,
+        bandwidth: f32,
+        each: f32,
+        on_f: bool,
+        stop: Stop<'_>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let Parameters { decoder, extra, .. } = &self.parameters;
+        let threshold = &extra.threshold;
+        let m = threshold.len();
+        let seen = if self.wiring == Wiring::Centred { &self.centred } else { &self.batch };
+        let (main, pre) = (&mut self.main, &self.auxiliary.dense);
+        let twice = 2.0 * main.weight;
+        let gradients = &mut self.gradients;
+        kernels::touch_all(gradients);
+        kernels::add_outer_dense(&mut gradients.decoder, &main.dense, &main.error, twice, stop)?;
+        let (packed, slope) = (&mut self.packed_part, &mut main.dense);
+        kernels::products_dense(&main.error, decoder, packed, slope, stop)?;
+        let half = 0.5 * bandwidth;
+        let blocks: Vec<Vec<f64>> = slope
+            .par_chunks_mut(BLOCK * m)
+            .zip(pre.par_chunks(BLOCK * m))
+            .map(|(slope, pre)| {
+                let mut sums = vec![0.0f64; m];
+                for (slope, pre) in slope.chunks_mut(m).zip(pre.chunks(m)) {
+                    for (i, (s, z)) in slope.iter_mut().zip(pre).enumerate() {
+                        let theta = threshold[i];
+                        let active = *z > theta;
+                        let product = twice * *s;
+                        *s = if active { product } else { 0.0 };
+                        let near = *z > theta - half && *z < theta + half;
+                        let counts =
+                            if on_f { if active { near } else { theta < half } } else { near };
+                        let by_f = if near { theta * product } else { 0.0 };
+                        let by_count = if counts { each } else { 0.0 };
+                        sums[i] += f64::from(by_f + by_count);
+                    }
+                }
+                sums
+            })
+            .collect();
+        let mut sums = vec![0.0f64; m];
+        blocks.iter().for_each(|b| sums.iter_mut().zip(b).for_each(|(s, b)| *s += b));
+        for (g, sum) in self.extra.threshold.iter_mut().zip(sums) {
+            *g -= (sum / f64::from(bandwidth)) as f32;
+        }
+        kernels::add_columns(slope, &mut gradients.b_enc);
+        kernels::add_outer_dense(&mut gradients.encoder, slope, seen, 1.0, stop)?;
+        let weight = main.weight;
+        self.add_direct(Set::Main, weight);
+        self.finish_bias();
         self.spent.scatter += start.elapsed().as_secs_f64();
         Ok(())
     }

@@ -54,6 +54,8 @@ pub(super) struct Cpu {
     centred: Vec<f32>,
     main: State,
     auxiliary: State,
+    /// Of a dense step of Gated: products of directions and errors, `[n, m]`.
+    products: Vec<f32>,
     nested_squares: Vec<f64>,
     norms: Vec<f32>,
     partial: Vec<f64>,
@@ -94,6 +96,7 @@ impl Cpu {
             centred: Vec::new(),
             main: State::new(m, d),
             auxiliary: State::new(m, d),
+            products: Vec::new(),
             nested_squares: Vec::new(),
             norms: Vec::new(),
             partial: Vec::new(),
@@ -275,6 +278,9 @@ impl Engine for Cpu {
     }
 
     fn scatter(&mut self, set: Set, into: Into, stop: Stop<'_>) -> Result<()> {
+        if set == Set::Auxiliary && into == Into::Encoder && self.auxiliary.is_dense {
+            return self.scatter_gates_densely(stop);
+        }
         let start = Instant::now();
         let seen = if self.wiring == Wiring::Centred { &self.centred } else { &self.batch };
         let state = match set {
@@ -338,17 +344,21 @@ impl Engine for Cpu {
         self.scatter_open_gates(stop)
     }
 
-    fn encode_jump(&mut self, bandwidth: f32, stop: Stop<'_>) -> Result<()> {
-        self.jump(bandwidth, stop)
+    fn encode_jump(&mut self, bandwidth: f32, may_be_dense: bool, stop: Stop<'_>) -> Result<()> {
+        self.jump(bandwidth, may_be_dense, stop)
     }
 
-    fn scatter_threshold(
+    fn scatter_jump(
         &mut self,
         bandwidth: f32,
         each: f32,
         on_f: bool,
         stop: Stop<'_>,
     ) -> Result<()> {
+        if self.main.is_dense {
+            return self.scatter_jump_densely(bandwidth, each, on_f, stop);
+        }
+        self.scatter(Set::Main, Into::All, stop)?;
         self.threshold_gradient(bandwidth, each, on_f, stop)
     }
 
@@ -484,52 +494,4 @@ impl Engine for Cpu {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sae::Matrix;
-
-    fn engine(m: usize, d: usize, dense_above: f64) -> Cpu {
-        let numbers =
-            |n: usize, by: f32| (0..n).map(|i| ((i * i) as f32 * by).sin()).collect::<Vec<_>>();
-        let parameters = Parameters {
-            encoder: Matrix::new(m, d, numbers(m * d, 0.7)).unwrap(),
-            b_enc: numbers(m, 0.1),
-            decoder: Matrix::new(m, d, numbers(m * d, 1.3)).unwrap(),
-            b_dec: numbers(d, 0.2),
-            extra: Extra::default(),
-        };
-        let optimizer = OptimizerState::new(&parameters);
-        Cpu { dense_above, ..Cpu::new(parameters, optimizer, Wiring::Centred) }
-    }
-
-    #[test]
-    fn dense_and_listed_activations_give_the_same_gradients() {
-        for penalty in [Penalty::None, Penalty::Activation(0.02), Penalty::Contribution(0.02)] {
-            let (m, d, n) = (530, 12, 300);
-            let rows: Vec<f32> = (0..n * d).map(|i| (i as f32 * 0.37).cos() * 2.0).collect();
-            let run = |dense_above: f64| {
-                let mut engine = engine(m, d, dense_above);
-                let go_on = || Ok(());
-                engine.load(&rows, None);
-                engine.encode(Set::Main, None, Choose::Positive, false, &go_on).unwrap();
-                assert_eq!(engine.main.is_dense, dense_above < 0.5);
-                let sums =
-                    engine.reconstruct(Set::Main, Target::Input, 0.01, penalty, &go_on).unwrap();
-                engine.scatter(Set::Main, Into::All, &go_on).unwrap();
-                let mut fired = vec![false; m];
-                engine.mark_fired(Set::Main, &mut fired);
-                (sums, engine.active(Set::Main), fired, engine.gradients())
-            };
-            let (dense, listed) = (run(0.0), run(1.0));
-            assert!((dense.0.squares / listed.0.squares - 1.0).abs() < 1e-5);
-            assert!((dense.0.activity / listed.0.activity - 1.0).abs() < 1e-5);
-            assert_eq!((dense.1, dense.2), (listed.1, listed.2));
-            for ((name, a), (_, b)) in dense.3.parts().iter().zip(listed.3.parts()) {
-                let largest = b.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-                for (a, b) in a.iter().zip(b) {
-                    assert!((a - b).abs() <= 2e-5 * largest, "{name}: {a} is not {b}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -13,11 +13,11 @@ use rayon::prelude::*;
 const ROWS: usize = 256;
 
 /// Latents of a block of work, and of a step through all of them.
-const LATENTS: usize = 512;
+pub(super) const LATENTS: usize = 512;
 
 /// Every product with the packed weights for every row: `act(row, latent, value)` says what is
 /// kept of it, given also what stood in `out` (`[n, m]`).
-fn for_each_product(
+pub(super) fn for_each_product(
     rows: &[f32],
     packed: &Packed,
     out: &mut [f32],
@@ -172,14 +172,14 @@ pub(crate) fn scatter_dense(
 }
 
 /// Adds the sums of the first `sums.len()` columns of a `[n, m]` array.
-fn column_sums(values: &[f32], m: usize, sums: &mut [f32]) {
+pub(super) fn column_sums(values: &[f32], m: usize, sums: &mut [f32]) {
     for row in values.chunks(m) {
         sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
     }
 }
 
 /// `out += factor valuesᵀ rows`: `values` are columns of an `[n, m]` array, `rows` is `[n, d]`.
-fn transposed(
+pub(super) fn transposed(
     out: &mut [f32],
     values: &[f32],
     m: usize,

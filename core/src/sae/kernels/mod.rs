@@ -14,6 +14,7 @@ mod coarse_tests;
 mod coarse_tile;
 mod columns;
 mod dense;
+mod dense_parts;
 mod encode;
 mod encode_top;
 mod entries;
@@ -34,6 +35,7 @@ pub use choice::Choice;
 pub use coarse::{Coarse, Grain};
 pub use columns::{Columns, Gradients, Scatter, pull_on_bias, scatter};
 pub(crate) use dense::{add_product, encode_dense, reconstruct_dense, scatter_dense};
+pub(crate) use dense_parts::{add_columns, add_outer_dense, pre_dense, products_dense, touch_all};
 pub use encode::{Encoding, encode};
 pub use encode_top::{TopEncoding, encode_top};
 pub(crate) use entries::{
