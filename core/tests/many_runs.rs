@@ -94,6 +94,7 @@ impl Source for Rows {
         Provenance {
             model: "none".to_owned(),
             site: format!("resid.{}", self.sites[site]).parse().unwrap(),
+            target: None,
             corpus: "arithmetic".to_owned(),
             rows: "one by one".to_owned(),
             seed: 1,

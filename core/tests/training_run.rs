@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use sparsescope_core::activations::{Position, Provenance, Source};
+use sparsescope_core::activations::{PairedSource, Position, Provenance, Source};
 use sparsescope_core::evaluation::LossRecovered;
 use sparsescope_core::jobs::{JobContext, JobEvent, spawn};
-use sparsescope_core::sae::{Architecture, Sae};
+use sparsescope_core::sae::{Architecture, Sae, Wiring};
 use sparsescope_core::training::{Schedule, TrainConfig, TrainEvent, train};
 use sparsescope_core::{Error, ErrorKind, Result};
 use std::path::Path;
@@ -79,6 +79,7 @@ impl Source for Rows {
         Provenance {
             model: "none".to_owned(),
             site: "resid.0".parse().unwrap(),
+            target: None,
             corpus: "arithmetic".to_owned(),
             rows: "one by one".to_owned(),
             seed: 1,
@@ -353,4 +354,110 @@ fn events_tell_the_story_and_a_stop_is_quick() {
     assert!(stopped.elapsed() < Duration::from_millis(600), "{:?}", stopped.elapsed());
     assert!(error.is_cancelled());
     assert!(points > 0 && saved > 0 && recovered > 0, "{points} {saved} {recovered}");
+}
+
+/// Rows of two sites: at the second, each direction of the first is turned into another.
+struct TwoSites(Rows);
+
+impl Source for TwoSites {
+    fn width(&self) -> usize {
+        WIDTH
+    }
+
+    fn sites(&self) -> usize {
+        2
+    }
+
+    fn read(&mut self, _: &dyn Fn() -> Result<()>, _: usize, _: &mut Vec<f32>) -> Result<()> {
+        unreachable!("both sites are asked for at once")
+    }
+
+    fn read_sites(
+        &mut self,
+        check: &dyn Fn() -> Result<()>,
+        rows: usize,
+        out: &mut [&mut Vec<f32>],
+    ) -> Result<()> {
+        let mut x = Vec::new();
+        self.0.read(check, rows, &mut x)?;
+        for row in x.chunks(WIDTH) {
+            out[0].extend_from_slice(row);
+            out[1].extend((0..WIDTH).map(|c| 10.0 * row[(c + 5) % WIDTH] + 2.0));
+        }
+        Ok(())
+    }
+
+    fn position(&self) -> Position {
+        self.0.position()
+    }
+
+    fn seek(&mut self, position: &Position) -> Result<()> {
+        self.0.seek(position)
+    }
+
+    fn provenance(&self) -> Provenance {
+        self.0.provenance()
+    }
+
+    fn provenance_of(&self, site: usize) -> Provenance {
+        let site = if site == 0 { "resid.0" } else { "mlp.1" }.parse().unwrap();
+        Provenance { site, ..self.0.provenance() }
+    }
+}
+
+#[test]
+fn a_transcoder_gives_the_other_site_with_every_activation() {
+    let mut rows = Rows::new();
+    assert!(PairedSource::new(&mut rows).is_err(), "one site is not enough");
+    for architecture in every_architecture() {
+        let name = architecture.name();
+        for skip in [false, true] {
+            let mut config = config(architecture.clone());
+            config.wiring = Wiring::Transcoder { skip };
+            (config.lr, config.tokens) = (3e-3, 96 * 300);
+            let dir = tempfile::tempdir().unwrap();
+            let mut sites = TwoSites(Rows::new());
+            let mut pairs = PairedSource::new(&mut sites).unwrap();
+            let ctx = JobContext::unwatched();
+            let sae = train(&ctx, &mut pairs, None, &config, dir.path(), false).unwrap();
+            assert_eq!(Sae::load(dir.path()).unwrap(), sae);
+            let trained_on = sae.about.trained_on.clone().unwrap();
+            assert_eq!(trained_on.site.to_string(), "resid.0");
+            assert_eq!(trained_on.target.unwrap().to_string(), "mlp.1");
+            let history = &sae.about.history;
+            let (first, last) = (history[0], history[history.len() - 1]);
+            assert!(last.fvu < 0.5 * first.fvu, "{name}, skip {skip}: {first:?} {last:?}");
+            // Raw rows of one site in, raw rows of the other out.
+            let (mut x, mut y) = (Vec::new(), Vec::new());
+            TwoSites(Rows::new()).read_sites(&|| Ok(()), 200, &mut [&mut x, &mut y]).unwrap();
+            let back = sae.reconstruct(&x).unwrap();
+            let error: f32 = y.iter().zip(&back).map(|(a, b)| (a - b).powi(2)).sum();
+            let size: f32 = y.iter().map(|a| a * a).sum();
+            assert!(error < (last.fvu as f32 + 0.1) * size, "{name}: {}", error / size);
+        }
+    }
+}
+
+#[test]
+fn a_transcoder_that_was_stopped_ends_with_the_same_bits() {
+    let mut config = config(Architecture::Gated);
+    config.wiring = Wiring::Transcoder { skip: true };
+    let go =
+        |ctx: &JobContext<TrainEvent>, evaluate: Option<&mut dyn FnMut(&Sae) -> _>, out: &Path| {
+            let mut sites = TwoSites(Rows::new());
+            let mut pairs = PairedSource::new(&mut sites).unwrap();
+            let every = if evaluate.is_some() { 96 * 9 } else { 0 };
+            let config = TrainConfig { evaluate_every: every, ..config.clone() };
+            train(ctx, &mut pairs, evaluate, &config, out, true)
+        };
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let undisturbed = go(&JobContext::unwatched(), None, whole.path()).unwrap();
+    let ctx = JobContext::unwatched();
+    let mut stop = |_: &Sae| {
+        ctx.cancel("enough");
+        Ok(LossRecovered::new(1.0, 1.5, 3.0))
+    };
+    assert!(go(&ctx, Some(&mut stop), broken.path()).unwrap_err().is_cancelled());
+    let resumed = go(&JobContext::unwatched(), None, broken.path()).unwrap();
+    assert_eq!(bits(&resumed), bits(&undisturbed));
 }

@@ -293,6 +293,7 @@ impl Source for LiveSource {
         Provenance {
             model: self.blocks.model().hash().to_owned(),
             site: self.blocks.sites().get(site).copied().unwrap_or(spec.site),
+            target: None,
             corpus: spec.corpus.to_string(),
             rows,
             seed: spec.seed,

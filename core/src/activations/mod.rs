@@ -6,6 +6,7 @@ mod disk;
 mod forward;
 mod live;
 mod manifest;
+mod paired;
 mod spec;
 mod store;
 pub(crate) mod tensor_file;
@@ -19,6 +20,7 @@ use capture::Columns;
 pub use capture::capture;
 pub use forward::{Group, gather, groups, numbers, read_rows, read_rows_at, site_output};
 pub use live::{LiveSource, Seen};
+pub use paired::PairedSource;
 pub use spec::{CaptureOutcome, CaptureSpec, Outliers, StoreDtype, StreamSpec};
 pub use store::StoreSource;
 
@@ -103,6 +105,9 @@ pub struct Provenance {
     pub model: String,
     /// The site that was read.
     pub site: Site,
+    /// Of a transcoder: the site whose output it is to give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Site>,
     /// The corpus, in its text form.
     pub corpus: String,
     /// Splitting and BOS mode, in words.

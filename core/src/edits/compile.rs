@@ -5,7 +5,7 @@ use super::rows::edit_row;
 use crate::activations::numbers;
 use crate::error::{Error, Result};
 use crate::llama::{Change, Site};
-use crate::sae::Sae;
+use crate::sae::{Sae, Wiring};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,6 +108,13 @@ pub(super) fn like(x: &Tensor, values: Vec<f32>) -> Result<Tensor> {
 
 /// Refuses activations of another width than the dictionary's.
 pub(super) fn fits(sae: &Sae, width: usize) -> Result<()> {
+    if matches!(sae.wiring, Wiring::Transcoder { .. }) {
+        return Err(Error::setting(
+            "A transcoder cannot edit the site that it reads",
+            "its directions belong to another site",
+            "Choose a dictionary of the site that is to be edited",
+        ));
+    }
     if sae.width() == width {
         return Ok(());
     }

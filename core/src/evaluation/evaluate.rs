@@ -9,7 +9,7 @@ use crate::edits::Replace;
 use crate::error::{Error, Result};
 use crate::jobs::JobContext;
 use crate::llama::{Change, Logits, Model, Pass, Site};
-use crate::sae::Sae;
+use crate::sae::{Sae, Wiring};
 use candle_core::Tensor;
 
 /// Looks how good `sae` is on the activations of `model`.
@@ -28,6 +28,13 @@ pub fn evaluate<E>(
     sae: &Sae,
     spec: &EvalSpec,
 ) -> Result<Evaluation> {
+    if matches!(sae.wiring, Wiring::Transcoder { .. }) {
+        return Err(Error::setting(
+            "A transcoder cannot be evaluated as a dictionary of one site",
+            "it gives what the model makes of its input at another site",
+            "Look at the FVU of its training curve, which is that of the other site",
+        ));
+    }
     let site = site_of(model, sae, spec.site, spec.allow_foreign)?;
     let batch = batch_with_logits(model, spec.batch);
     check_memory(model, "evaluate", batch, spec.rows.length, Logits::All, 0)?;

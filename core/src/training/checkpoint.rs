@@ -5,7 +5,7 @@
 //! weights, bit for bit, as one that was never broken off.
 
 use super::config::TrainConfig;
-use super::trainer::{Counters, Trainer};
+use super::trainer::{Counters, Trainer, width_of};
 use crate::activations::{Position, Provenance};
 use crate::error::{Error, IoContext, Result};
 use crate::sae::architectures::Running;
@@ -27,6 +27,7 @@ const VERSION: u32 = 1;
 pub(super) struct State {
     pub version: u32,
     pub config: TrainConfig,
+    /// Numbers of a row of the source.
     pub width: usize,
     pub provenance: Provenance,
     /// Where the source stands after the last row that was trained on.
@@ -56,7 +57,7 @@ pub(super) fn write(
     let state = State {
         version: VERSION,
         config: trainer.config().clone(),
-        width: trainer.width(),
+        width: trainer.row_width(),
         provenance: provenance.clone(),
         position,
         step: counters.step,
@@ -114,7 +115,7 @@ pub(super) fn read(
         return Err(bad(format!("its version is {}, not {VERSION}", state.version)));
     }
     state.check_same(config, width, provenance)?;
-    let (m, d) = (config.latents, width);
+    let (m, d) = (config.latents, width_of(config, width));
     let mut scale_called = |name: &str| {
         let scale = f64::from_bits(file.take_u64(name, 1)?[0]);
         if scale > 0.0 && scale.is_finite() {

@@ -266,7 +266,26 @@ impl TrainConfig {
         now_and_then || self.resample_at.contains(&step)
     }
 
-    /// Whether the settings make sense for activations of width `width`.
+    fn validate_transcoder(&self, row_width: usize) -> Result<()> {
+        if !row_width.is_multiple_of(2) {
+            return Err(Error::setting(
+                "A transcoder cannot be trained on these activations",
+                format!("a row of {row_width} numbers is not two sites of equal width"),
+                "Read two sites of one model: what it sees, then what it is to give",
+            ));
+        }
+        if self.resample.is_some() || !self.resample_at.is_empty() {
+            return Err(Error::setting(
+                "Latents of a transcoder cannot be resampled",
+                "the published recipe gives a latent the direction of a row that it also sees",
+                "Leave resampling off; TopK and BatchTopK revive latents by their AuxK loss",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the settings make sense for rows of `width` numbers (a transcoder's hold two
+    /// sites).
     ///
     /// # Errors
     /// The first setting that does not, and what it should be.
@@ -279,6 +298,9 @@ impl TrainConfig {
             ));
         }
         self.architecture.validate(self.latents)?;
+        if matches!(self.wiring, Wiring::Transcoder { .. }) {
+            self.validate_transcoder(width)?;
+        }
         let positive = |name: &str, ok: bool, value: String| {
             if ok { Ok(()) } else { Err(senseless(name, &value, "a number above 0")) }
         };

@@ -1,7 +1,7 @@
 //! Resampling of dead latents.
 
 use super::trainer::Trainer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sae::About;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -27,6 +27,13 @@ impl Trainer {
     /// # Errors
     /// The rows do not fit, or hold a NaN.
     pub fn resample(&mut self, batch: &[f32], by_hand: bool) -> Result<usize> {
+        if self.row_width() != self.width() {
+            return Err(Error::setting(
+                "Latents of a transcoder cannot be resampled",
+                "the published recipe gives a latent the direction of a row that it also sees",
+                "Let the AuxK loss of TopK or BatchTopK revive them",
+            ));
+        }
         let step = self.counters.step;
         if by_hand && !self.config.resamples_at(step) {
             self.config.resample_at.push(step);

@@ -66,14 +66,16 @@ pub struct Report {
 
 impl Trainer {
     /// A run at its start. `first` are some rows of what it will be trained on (raw, `[n,
-    /// width]`, of a transcoder `[n, 2 width]`): the scale is estimated from them, and from the
-    /// first `config.batch` of them the decoder bias where the architecture wants one.
+    /// row_width]`; those of a transcoder hold what it sees, then what it is to give): the scale
+    /// is estimated from them, and from the first `config.batch` of them the decoder bias where
+    /// the architecture wants one.
     ///
     /// # Errors
     /// Settings that make no sense; a NaN in the rows.
-    pub fn new(config: &TrainConfig, width: usize, first: &[f32]) -> Result<Self> {
-        config.validate(width)?;
-        check_rows(first, row_width(config, width))?;
+    pub fn new(config: &TrainConfig, row_width: usize, first: &[f32]) -> Result<Self> {
+        config.validate(row_width)?;
+        check_rows(first, row_width)?;
+        let width = width_of(config, row_width);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let start = architectures::rule(&config.architecture, config.latents).start();
         let mut parameters = start::weights(config.latents, width, start, config.start, &mut rng);
@@ -358,6 +360,11 @@ fn step_of<'a>(
 
 fn row_width(config: &TrainConfig, width: usize) -> usize {
     if matches!(config.wiring, Wiring::Transcoder { .. }) { 2 * width } else { width }
+}
+
+/// The width of a dictionary that is trained on rows of `row_width` numbers.
+pub(super) fn width_of(config: &TrainConfig, row_width: usize) -> usize {
+    if matches!(config.wiring, Wiring::Transcoder { .. }) { row_width / 2 } else { row_width }
 }
 
 /// Rows of two sites side by side, taken apart.
