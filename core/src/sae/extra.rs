@@ -94,6 +94,18 @@ impl Extra {
         Ok(extra)
     }
 
+    /// Puts what belongs to latent `i` back to where it begins: its threshold there, magnitudes
+    /// equal to gates.
+    pub fn start_afresh(&mut self, i: usize, threshold: f32) {
+        for (part, start) in
+            [(&mut self.threshold, threshold), (&mut self.r_mag, 0.0), (&mut self.b_mag, 0.0)]
+        {
+            if let Some(value) = part.get_mut(i) {
+                *value = start;
+            }
+        }
+    }
+
     /// Whether exactly the parts of these shapes are there.
     pub fn has(&self, shapes: &[(&'static str, Vec<usize>)]) -> bool {
         let due = shapes.iter().map(|(name, shape)| (*name, shape.iter().product::<usize>()));

@@ -2,7 +2,7 @@
 
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
-use crate::sae::About;
+use crate::sae::{About, architectures};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -60,6 +60,8 @@ impl Trainer {
             .zip(&directions)
             .filter_map(|(i, direction)| Some((i, direction.as_deref()?)))
             .collect();
+        let rule = architectures::rule(&self.config.architecture, self.config.latents);
+        let threshold = rule.start().threshold;
         self.engine.rewrite(&mut |parameters, optimizer| {
             let d = parameters.b_dec.len();
             for (i, direction) in &given {
@@ -67,6 +69,7 @@ impl Trainer {
                 let row = parameters.encoder.row_mut(*i);
                 row.iter_mut().zip(*direction).for_each(|(w, x)| *w = norm * x);
                 parameters.b_enc[*i] = 0.0;
+                parameters.extra.start_afresh(*i, threshold);
                 let lengths = parameters.parts().into_iter().map(|(name, part)| (name, part.len()));
                 let m = parameters.b_enc.len();
                 for (moments, (name, len)) in optimizer.moments.iter_mut().zip(lengths) {
@@ -92,6 +95,7 @@ impl Trainer {
                 average.decoder.row_mut(*i).copy_from_slice(now.decoder.row(*i));
                 average.encoder.row_mut(*i).copy_from_slice(now.encoder.row(*i));
                 average.b_enc[*i] = 0.0;
+                average.extra.start_afresh(*i, threshold);
             }
         }
         Ok(count)
@@ -178,7 +182,11 @@ mod tests {
     }
 
     fn trainer(dead: usize) -> (Trainer, Vec<f32>) {
-        let mut config = TrainConfig::preset(Architecture::TopK { k: 4 }, 40);
+        trainer_of(Architecture::TopK { k: 4 }, dead)
+    }
+
+    fn trainer_of(architecture: Architecture, dead: usize) -> (Trainer, Vec<f32>) {
+        let mut config = TrainConfig::preset(architecture, 40);
         (config.batch, config.dead_after, config.lr) = (64, 1000, 1e-2);
         let rows = rows(64, 12);
         let mut trainer = Trainer::new(&config, 12, &rows).unwrap();
@@ -188,6 +196,22 @@ mod tests {
         trainer.counters.silent_for.fill(0);
         trainer.counters.silent_for[..dead].fill(5000);
         (trainer, rows)
+    }
+
+    #[test]
+    fn thresholds_and_magnitudes_start_afresh_too() {
+        for name in ["jumprelu", "gated"] {
+            let (mut trainer, rows) = trainer_of(Architecture::named(name, 4).unwrap(), 10);
+            trainer.engine.rewrite(&mut |parameters, _| {
+                parameters.extra.parts_mut().into_iter().for_each(|(_, part)| part.fill(7.0));
+            });
+            assert_eq!(trainer.resample(&rows, true).unwrap(), 10);
+            for (part, values) in trainer.parameters().extra.parts() {
+                let start = if part == "threshold" { 0.01 } else { 0.0 };
+                assert!(values[..10].iter().all(|v| *v == start), "{part} {values:?}");
+                assert!(values[10..].iter().all(|v| *v == 7.0), "{part} {values:?}");
+            }
+        }
     }
 
     #[test]
