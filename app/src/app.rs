@@ -16,6 +16,7 @@ use egui::{
     ScrollArea, Stroke, Ui, Vec2, vec2,
 };
 use sparsescope_core::llama::Model;
+use sparsescope_core::training::Requests;
 use sparsescope_core::{Error, ErrorKind, Result, device};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,6 +88,8 @@ pub struct Sparsescope {
     /// The model in use; jobs share it, the screens do not see it.
     pub(crate) model: Option<Model>,
     pub(crate) device: String,
+    /// What is asked of the run under way.
+    pub(crate) requests: Requests,
     pub(crate) sender: Sender<Command>,
     receiver: Receiver<Command>,
     next_notice: u64,
@@ -115,6 +118,7 @@ impl Sparsescope {
             jobs: Jobs::new(wake),
             model: None,
             device,
+            requests: Requests::default(),
             sender,
             receiver,
             next_notice: 0,

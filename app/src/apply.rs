@@ -5,14 +5,15 @@ use crate::commands::Command;
 use crate::drop::{self, Dropped};
 use crate::events::Event;
 use crate::jobs::Kind;
-use crate::state::{RunView, Screen, TourState};
+use crate::state::{RunView, Screen, SweepView, TourState};
+use crate::work::sweep::SweepRequest;
 use crate::work::train::{InUse, Request};
 use crate::work::{self, browse::Wanted};
 use egui::Context;
 use sparsescope_core::activations::{CaptureSpec, StoreDtype, StreamSpec, capture};
 use sparsescope_core::corpus::{CorpusSpec, RowSpec};
 use sparsescope_core::jobs::JobContext;
-use sparsescope_core::training::TrainConfig;
+use sparsescope_core::training::{Requests, TrainConfig};
 use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
 
@@ -57,6 +58,12 @@ impl Sparsescope {
             Command::ShowRun(id) => self.show_run(id),
             Command::OpenSae(id) => self.open_sae(id),
             Command::Train { corpus, rows, config } => self.train(corpus, rows, config),
+            Command::Sweep(request) => self.sweep(*request),
+            Command::SetUpSweep => {
+                self.forms.train.sweep = true;
+                self.go(Screen::Train);
+            }
+            Command::Resample => self.requests.resample(),
             Command::TrainShort(tokens) => {
                 self.forms.train.follow_preset();
                 let mut config = self.forms.train.config.clone();
@@ -107,7 +114,8 @@ impl Sparsescope {
                 self.state.screen = Screen::Data;
                 self.preview_again();
             }
-            Dropped::Model | Dropped::Sae => self.open_model(path),
+            Dropped::Model => self.open_model(path),
+            Dropped::Sae => self.import(path),
         }
     }
 
@@ -196,6 +204,14 @@ impl Sparsescope {
     }
 
     fn show_run(&mut self, id: i64) {
+        let swept = self.state.train.sweep.as_ref();
+        let line = swept.and_then(|s| s.lines.iter().find(|line| line.record.id == id));
+        if let Some(line) = line.filter(|_| self.state.train.job.is_some()) {
+            let mut run = Self::run_view(&line.record);
+            run.curves = line.curves.clone();
+            self.state.train.run = Some(run);
+            return;
+        }
         if self.state.train.job.is_some() {
             return;
         }
@@ -210,7 +226,7 @@ impl Sparsescope {
         );
     }
 
-    fn open_sae(&mut self, id: i64) {
+    pub(crate) fn open_sae(&mut self, id: i64) {
         self.state.screen = Screen::Features;
         self.state.features.pending = true;
         self.state.features.failure = None;
@@ -237,6 +253,9 @@ impl Sparsescope {
         }
         let train = &mut self.state.train;
         train.failure = None;
+        train.sweep = None;
+        self.requests = Requests::default();
+        let requests = self.requests.clone();
         let title = format!("{} on {site}", config.architecture.name());
         train.run = Some(RunView {
             title: title.clone(),
@@ -248,11 +267,45 @@ impl Sparsescope {
         let id = self.jobs.start(
             Kind::Train,
             format!("Train {title}"),
-            move |ctx| work::train::begin(ctx, &workspace, &used, site, &request, &config),
+            move |ctx| {
+                work::train::begin(ctx, &workspace, &used, site, &request, &config, &requests)
+            },
             |news| Some(Event::Run(news)),
             |outcome| Some(Event::Trained(outcome)),
         );
         self.state.train.job = Some(id);
+    }
+
+    fn sweep(&mut self, request: SweepRequest) {
+        let Some(used) = self.in_use() else { return };
+        if self.state.train.job.is_some() {
+            return;
+        }
+        let train = &mut self.state.train;
+        train.failure = None;
+        train.run = None;
+        train.sweep = Some(SweepView { planning: true, ..SweepView::default() });
+        let workspace = self.state.workspace.clone();
+        let id = self.jobs.start(
+            Kind::Train,
+            format!("Sweep of {} dictionaries", request.spec.count()),
+            move |ctx| work::sweep::begin(ctx, &workspace, &used, &request),
+            |news| Some(Event::Sweep(news)),
+            |outcome| Some(Event::Swept(outcome)),
+        );
+        self.state.train.job = Some(id);
+    }
+
+    fn import(&mut self, path: PathBuf) {
+        let workspace = self.state.workspace.clone();
+        let (used, site) = (self.in_use(), self.state.model.site);
+        self.jobs.start(
+            Kind::Workspace,
+            "Bring in a dictionary",
+            move |_: &JobContext| work::runs::import(&workspace, &path, used.as_ref(), site),
+            |()| None,
+            |outcome| Some(Event::Imported(outcome)),
+        );
     }
 
     fn go_on(&mut self, id: SaeId) {
@@ -261,11 +314,14 @@ impl Sparsescope {
         }
         self.state.screen = Screen::Train;
         self.state.train.failure = None;
+        self.state.train.sweep = None;
+        self.requests = Requests::default();
+        let requests = self.requests.clone();
         let (used, workspace) = (self.in_use(), self.state.workspace.clone());
         let job = self.jobs.start(
             Kind::Train,
             format!("Go on with run {id}"),
-            move |ctx| work::train::go_on(ctx, &workspace, used.as_ref(), id),
+            move |ctx| work::train::go_on(ctx, &workspace, used.as_ref(), id, &requests),
             |news| Some(Event::Run(news)),
             |outcome| Some(Event::Trained(outcome)),
         );

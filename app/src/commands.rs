@@ -3,6 +3,7 @@
 
 use crate::jobs::JobId;
 use crate::state::Screen;
+use crate::work::sweep::SweepRequest;
 use sparsescope_core::corpus::{CorpusSpec, RowSpec};
 use sparsescope_core::llama::Site;
 use sparsescope_core::training::TrainConfig;
@@ -50,6 +51,12 @@ pub enum Command {
         /// Every setting.
         config: TrainConfig,
     },
+    /// Train several SAEs on one pass.
+    Sweep(Box<SweepRequest>),
+    /// Show where a sweep is set up.
+    SetUpSweep,
+    /// Resample the dead latents of the run under way.
+    Resample,
     /// Train with the settings of the form, but for so many tokens.
     TrainShort(u64),
     /// Go on with a run that was interrupted.

@@ -18,8 +18,9 @@ pub enum Dropped {
 pub fn kind(path: &Path) -> Dropped {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
     if path.is_dir() {
-        let is_sae =
-            ["sae.json", "sae.safetensors", "cfg.json"].iter().any(|f| path.join(f).is_file());
+        let is_sae = ["sae.json", "sae.safetensors", "cfg.json", "sweep.json"]
+            .iter()
+            .any(|f| path.join(f).is_file());
         return if is_sae && !path.join("config.json").is_file() {
             Dropped::Sae
         } else {

@@ -2,6 +2,7 @@
 
 use crate::drop::Dropped;
 use crate::state::{ModelFacts, NextAnswer, Preview};
+use crate::work::sweep::{self, Swept};
 use crate::work::tour::{self, Toured};
 use crate::work::train::News;
 use sparsescope_core::Result;
@@ -27,6 +28,12 @@ pub enum Event {
     Captured(Result<CaptureOutcome>),
     /// Something of a running training.
     Run(News),
+    /// Something of a running sweep.
+    Sweep(sweep::News),
+    /// A sweep has ended.
+    Swept(Result<Swept>),
+    /// Dictionaries were brought into the workspace.
+    Imported(Result<Vec<SaeId>>),
     /// A run has ended.
     Trained(Result<SaeId>),
     /// The runs of the workspace.

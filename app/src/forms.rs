@@ -4,7 +4,7 @@
 use sparsescope_core::corpus::{Bos, CorpusSpec, RowSpec, Split};
 use sparsescope_core::llama::Site;
 use sparsescope_core::sae::Architecture;
-use sparsescope_core::training::{Schedule, TrainConfig};
+use sparsescope_core::training::{Preset, Schedule, TrainConfig};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -101,15 +101,48 @@ pub struct TrainForm {
     pub lr_by_hand: bool,
     /// Whether the seldom-used settings are unfolded.
     pub advanced: bool,
+    /// The source whose published settings were taken.
+    pub preset: Option<&'static str>,
+    /// Whether several are to be trained at once.
+    pub sweep: bool,
+    /// Sites of a sweep.
+    pub sites: BTreeSet<Site>,
+    /// Architectures of a sweep.
+    pub architectures: BTreeSet<&'static str>,
+    /// L0s of a sweep, as typed.
+    pub targets: String,
 }
 
 /// The architectures on offer: name on disk, name on screen, what it is.
-pub const ARCHITECTURES: [(&str, &str, &str); 3] = [
+pub const ARCHITECTURES: [(&str, &str, &str); 12] = [
     (
         "topk",
         "TopK",
         "Keeps the k greatest latents of each token: f = TopK(ReLU(W_enc(x − b_dec) + b_enc)). \
          Dead latents are revived by an auxiliary loss (Gao et al. 2024).",
+    ),
+    (
+        "batchtopk",
+        "BatchTopK",
+        "Keeps the k·B greatest activations of a batch of B tokens, so that hard tokens get more; \
+         afterwards one threshold decides (Bussmann et al. 2024).",
+    ),
+    (
+        "matryoshka",
+        "Matryoshka",
+        "BatchTopK whose first latents must reconstruct alone, at several sizes: general features \
+         first (Bussmann et al. 2025).",
+    ),
+    (
+        "multi-topk",
+        "Multi-TopK",
+        "TopK whose loss also looks at the 4 k greatest, so that k may be changed afterwards \
+         (Gao et al. 2024).",
+    ),
+    (
+        "groupmax",
+        "GroupMax",
+        "The greatest latent of each of k groups; k must divide the number of latents (sparsify).",
     ),
     (
         "standard",
@@ -123,31 +156,126 @@ pub const ARCHITECTURES: [(&str, &str, &str); 3] = [
         "ReLU with an L1 penalty weighted by each latent's decoder norm; the decoder is free \
          (Anthropic, April 2024 update).",
     ),
+    (
+        "panneal",
+        "p-anneal",
+        "ReLU with a penalty on the p-norm of the activations, p falling from 1 towards 0 \
+         (Karvonen et al. 2024).",
+    ),
+    (
+        "gated",
+        "Gated",
+        "One product read twice: a gate says which latents fire, a magnitude how much; the \
+         penalty is on the gate alone, so nothing shrinks (Rajamanoharan et al. 2024).",
+    ),
+    (
+        "jumprelu",
+        "JumpReLU",
+        "A threshold for each latent, learnt through a straight-through estimator; the penalty \
+         counts active latents (Rajamanoharan et al. 2024).",
+    ),
+    (
+        "jumprelu-tanh",
+        "JumpReLU, tanh",
+        "JumpReLU with the penalty Σ tanh(c f ‖d‖) (Anthropic, January 2025 update).",
+    ),
+    (
+        "jumprelu-target",
+        "JumpReLU, L0 target",
+        "JumpReLU with the penalty (L0 / target − 1)²: it goes to the L0 that is set \
+         (dictionary_learning).",
+    ),
 ];
 
 impl Default for TrainForm {
     fn default() -> Self {
         let mut config = TrainConfig::preset(Architecture::TopK { k: 16 }, 1024);
         config.tokens = 1_000_000;
-        Self { architecture: "topk", k: 16, config, lr_by_hand: false, advanced: false }
+        Self {
+            architecture: "topk",
+            k: 16,
+            config,
+            lr_by_hand: false,
+            advanced: false,
+            preset: None,
+            sweep: false,
+            sites: BTreeSet::new(),
+            architectures: BTreeSet::from(["topk", "standard"]),
+            targets: "8, 16, 32".to_owned(),
+        }
     }
 }
 
 impl TrainForm {
-    /// Takes the preset of the architecture and size that are set, keeping what the preset does
+    /// Takes the usual settings of the architecture and size that are set, keeping what they do
     /// not decide.
     pub fn follow_preset(&mut self) {
         let Ok(architecture) = Architecture::named(self.architecture, self.k) else { return };
-        let preset = TrainConfig::preset(architecture.clone(), self.config.latents);
         if self.config.architecture.name() != architecture.name() {
-            self.config.l1 = preset.l1;
-            self.config.lr = preset.lr;
+            let usual = TrainConfig::preset(architecture.clone(), self.config.latents);
+            self.config.l1 = usual.l1;
+            self.config.lr = usual.lr;
+            self.config.betas = usual.betas;
+            self.config.target_l0 = None;
+            self.config.k_anneal = None;
+            self.config.architecture = architecture;
             self.lr_by_hand = false;
+            self.preset = None;
+        }
+        if let Some(anneal) = &mut self.config.k_anneal {
+            anneal.from = anneal.from.clamp(self.k, self.config.latents.max(self.k));
         }
         if !self.lr_by_hand {
-            self.config.lr = preset.lr;
+            let now = self.config.architecture.clone();
+            self.config.lr = TrainConfig::preset(now, self.config.latents).lr;
         }
-        self.config.architecture = architecture;
+        self.config.architecture = self.config.architecture.clone().with_k(self.k);
+    }
+
+    /// Takes the published settings of a source.
+    pub fn take(&mut self, preset: &Preset) {
+        let Ok(config) = preset.config(self.config.latents, self.k, self.config.tokens) else {
+            return;
+        };
+        let known = ARCHITECTURES.iter().find(|a| a.0 == preset.architecture);
+        self.architecture = known.map_or(self.architecture, |a| a.0);
+        self.k = config.architecture.k().unwrap_or(self.k);
+        self.config = config;
+        self.lr_by_hand = true;
+        self.preset = Some(preset.name);
+    }
+
+    /// The L0s that were typed, if they are numbers.
+    pub fn l0s(&self) -> Option<Vec<f64>> {
+        let parts = self.targets.split([',', ' ', ';']).filter(|t| !t.is_empty());
+        let all: Option<Vec<f64>> = parts.map(|t| t.parse().ok()).collect();
+        all.filter(|all| !all.is_empty() && all.iter().all(|l0| *l0 > 0.0 && l0.is_finite()))
+    }
+
+    /// The settings of each architecture of a sweep: the usual ones, with the sizes and the
+    /// schedule of the form.
+    pub fn sweep_configs(&self) -> Vec<TrainConfig> {
+        let form = &self.config;
+        let one = |name: &&'static str| {
+            let usual = TrainConfig::preset(Architecture::named(name, self.k).ok()?, form.latents);
+            Some(TrainConfig {
+                batch: form.batch,
+                tokens: form.tokens,
+                schedule: form.schedule,
+                warmup_steps: form.warmup_steps,
+                sparsity_warmup_steps: form.sparsity_warmup_steps,
+                dead_after: form.dead_after,
+                clip: form.clip,
+                normalize: form.normalize,
+                seed: form.seed,
+                checkpoint_every: form.checkpoint_every,
+                resample: form.resample,
+                ema: form.ema,
+                evaluate_every: 0,
+                ..usual
+            })
+        };
+        self.architectures.iter().filter_map(one).collect()
     }
 
     /// The names of the schedules, in the order of the list.

@@ -3,7 +3,8 @@
 use crate::app::Sparsescope;
 use crate::events::Event;
 use crate::jobs::Kind;
-use crate::state::{Curves, NoticeText};
+use crate::state::{Curves, NoticeText, SweepLine, SweepView};
+use crate::work::sweep::{self, Swept};
 use crate::work::tour::{self, Toured};
 use crate::work::train::News;
 use sparsescope_core::llama::Site;
@@ -46,6 +47,9 @@ impl Sparsescope {
             Event::History(Err(error)) => self.state.train.failure = Some(error),
             Event::Features(outcome) => self.features_opened(outcome),
             Event::Run(news) => self.run_told(news),
+            Event::Sweep(news) => self.sweep_told(news),
+            Event::Swept(outcome) => self.swept(outcome),
+            Event::Imported(outcome) => self.imported(outcome),
             Event::Trained(outcome) => self.trained(outcome),
             Event::Captured(outcome) => match outcome {
                 Ok(done) => self.say(NoticeText::Good(format!(
@@ -127,6 +131,76 @@ impl Sparsescope {
                 }
             }
         }
+    }
+
+    fn sweep_told(&mut self, news: sweep::News) {
+        let train = &mut self.state.train;
+        match news {
+            sweep::News::Planned(records, refused) => {
+                for (record, _) in &records {
+                    train.runs.insert(0, record.clone());
+                }
+                train.run = records.first().map(|(record, _)| Self::run_view(record));
+                let line =
+                    |(record, target)| SweepLine { record, target, curves: Curves::default() };
+                let lines = records.into_iter().map(line).collect();
+                train.sweep = Some(SweepView { planning: false, lines, refused });
+            }
+            sweep::News::Training(id, TrainEvent::Point(point)) => {
+                let lines = train.sweep.as_mut().map(|s| &mut s.lines);
+                if let Some(line) = lines.into_iter().flatten().find(|l| l.record.id == id) {
+                    line.curves.push(&point);
+                }
+                if let Some(run) = train.run.as_mut().filter(|r| r.id == Some(id)) {
+                    run.curves.push(&point);
+                }
+            }
+            sweep::News::Training(id, TrainEvent::Saved { tokens }) => {
+                if let Some(run) = train.run.as_mut().filter(|r| r.id == Some(id)) {
+                    run.saved = Some(tokens);
+                }
+            }
+            sweep::News::Training(_, TrainEvent::Resampled { .. }) => {}
+            sweep::News::Evaluated(id, evaluation) => {
+                let lines = train.sweep.as_mut().map(|s| &mut s.lines);
+                if let Some(line) = lines.into_iter().flatten().find(|l| l.record.id == id) {
+                    line.record.evaluation = Some(*evaluation);
+                }
+            }
+        }
+    }
+
+    fn swept(&mut self, outcome: Result<Swept>) {
+        self.state.train.job = None;
+        if let Some(sweep) = &mut self.state.train.sweep {
+            sweep.planning = false;
+        }
+        match outcome {
+            Ok(swept) => {
+                self.say(NoticeText::Good(format!(
+                    "{} dictionaries are trained: they stand on the Pareto screen",
+                    swept.done.len()
+                )));
+                for error in swept.failed {
+                    self.say(NoticeText::Failed(error));
+                }
+            }
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => self.state.train.failure = Some(error),
+        }
+        self.list_runs();
+    }
+
+    fn imported(&mut self, outcome: Result<Vec<SaeId>>) {
+        match outcome.as_deref() {
+            Ok([id]) => self.open_sae(*id),
+            Ok(many) => {
+                self.say(NoticeText::Good(format!("{} dictionaries were brought in", many.len())));
+                self.state.screen = crate::state::Screen::Pareto;
+            }
+            Err(error) => self.failed(error.clone()),
+        }
+        self.list_runs();
     }
 
     fn trained(&mut self, outcome: Result<SaeId>) {

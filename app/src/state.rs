@@ -234,6 +234,30 @@ pub struct TrainState {
     pub failure: Option<Error>,
     /// Which job trains now.
     pub job: Option<JobId>,
+    /// The sweep under way, or the last one.
+    pub sweep: Option<SweepView>,
+}
+
+/// A sweep and its dictionaries.
+#[derive(Debug, Clone, Default)]
+pub struct SweepView {
+    /// Whether it still looks for coefficients.
+    pub planning: bool,
+    /// Its dictionaries.
+    pub lines: Vec<SweepLine>,
+    /// Those that are not trained, and why.
+    pub refused: Vec<Error>,
+}
+
+/// A dictionary of a sweep.
+#[derive(Debug, Clone)]
+pub struct SweepLine {
+    /// What the workspace knows of it.
+    pub record: SaeRecord,
+    /// The L0 that is wanted.
+    pub target: f64,
+    /// Its curves so far.
+    pub curves: Curves,
 }
 
 /// A run and its curves.

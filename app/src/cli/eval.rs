@@ -70,7 +70,7 @@ impl WithSae {
         let sae = Sae::load(folder)?;
         let kept = TrainRequest::kept_in(folder)?.map(|r| r.rows);
         let (mut path, mut corpus, mut rows) = (None, None, None);
-        if let Some(Rows::Model { model, stream }) = kept {
+        if let Some(Rows::Model { model, stream, .. }) = kept {
             (path, corpus, rows) = (Some(model), Some(stream.corpus), Some(stream.rows));
         }
         let path = match (&self.model.model, path) {

@@ -172,7 +172,7 @@ fn sweep(ctx: &JobContext<RunEvent>, args: &SweepArgs, global: &Global) -> Resul
         // What `eval`, `features` and `train --resume` look for beside a dictionary.
         let stream =
             StreamSpec { site: kept.request.sites[run.site], ..kept.request.stream.clone() };
-        let rows = Rows::Model { model: kept.model.clone(), stream };
+        let rows = Rows::Model { model: kept.model.clone(), stream, to: None };
         TrainRequest { rows, config: run.config.clone() }.keep_in(folder)?;
         plans.push(planned(run, folder.clone()));
     }

@@ -12,5 +12,6 @@ pub mod pareto;
 pub mod pareto_table;
 pub mod rail;
 pub mod runs;
+pub mod sweep;
 pub mod train;
 pub mod train_form;

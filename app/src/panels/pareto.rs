@@ -10,7 +10,6 @@ use crate::context::Cx;
 use crate::format;
 use crate::forms::ParetoForm;
 use crate::panels::pareto_table;
-use crate::state::Screen;
 use crate::theme::{self, Palette, palette};
 use crate::widgets::card::{button, empty, failure, screen_head, weak};
 use crate::widgets::icon::Icon;
@@ -186,7 +185,7 @@ fn head(ui: &mut Ui, cx: &Cx<'_>, form: &mut ParetoForm, all: &[Row<'_>], site: 
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if button(ui, "Train a sweep").on_hover_text("Several SAEs on one pass").clicked() {
-                cx.send(Command::Go(Screen::Train));
+                cx.send(Command::SetUpSweep);
             }
         });
     });
@@ -405,7 +404,7 @@ fn nothing(ui: &mut Ui, cx: &Cx<'_>, here: &[&SaeRecord], elsewhere: usize) {
     };
     let text = format!("{text}{others}");
     if empty(ui, Icon::Pareto, title, &text, Some("Set up a sweep")) {
-        cx.send(Command::Go(Screen::Train));
+        cx.send(Command::SetUpSweep);
     }
 }
 

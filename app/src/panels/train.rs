@@ -8,7 +8,7 @@ use crate::commands::Command;
 use crate::context::Cx;
 use crate::format;
 use crate::jobs::{JobView, Kind};
-use crate::panels::runs;
+use crate::panels::{runs, sweep};
 use crate::state::{Curves, RunView, Screen};
 use crate::theme::{self, palette};
 use crate::widgets::card::{button, empty, failure, screen_head, weak};
@@ -53,7 +53,11 @@ pub fn train(ui: &mut Ui, cx: &Cx<'_>) {
         ui.add_space(8.0);
     }
     let job = cx.state.jobs.iter().find(|j| j.kind == Kind::Train);
+    if let Some(sweep) = &cx.state.train.sweep {
+        sweep::list(ui, cx, sweep);
+    }
     match &cx.state.train.run {
+        None if cx.state.train.sweep.is_some() => {}
         Some(run) => {
             title(ui, cx, run, job);
             ui.add_space(6.0);
@@ -100,8 +104,15 @@ fn title(ui: &mut Ui, cx: &Cx<'_>, run: &RunView, job: Option<&JobView>) {
                  the same weights as one that was never stopped.",
             );
         }
+        if let Some((tokens, latents)) = run.resampled {
+            let text = format!("{latents} resampled at {}", format::count(tokens as f64));
+            ui.label(weak(ui, text)).on_hover_text(
+                "Dead latents that were given the direction of a badly reconstructed token.",
+            );
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| match (job, run.id) {
             (Some(job), _) => {
+                resample(ui, cx, run);
                 if button(ui, "Stop").on_hover_text("Ends the run; it can go on later").clicked() {
                     cx.send(Command::CancelJob(job.id));
                 }
@@ -116,6 +127,25 @@ fn title(ui: &mut Ui, cx: &Cx<'_>, run: &RunView, job: Option<&JobView>) {
             _ => {}
         });
     });
+}
+
+/// One click that gives dead latents something to do.
+fn resample(ui: &mut Ui, cx: &Cx<'_>, run: &RunView) {
+    let transcodes = run
+        .config
+        .as_ref()
+        .is_some_and(|c| matches!(c.wiring, sparsescope_core::sae::Wiring::Transcoder { .. }));
+    if cx.state.train.sweep.is_some() || transcodes {
+        return;
+    }
+    let dead = run.curves.last.map_or(0.0, |p| p.dead);
+    let hint = "Each dead latent gets the direction of a token that is reconstructed badly, drawn \
+                with probability ∝ loss², and starts afresh. The step is kept with the run, so \
+                that it can be repeated and resumed to the same weights.";
+    let response = ui.add_enabled_ui(dead > 0.0, |ui| button(ui, "Resample now")).inner;
+    if response.on_hover_text(hint).on_disabled_hover_text("No latent is dead.").clicked() {
+        cx.send(Command::Resample);
+    }
 }
 
 /// The six curves, in a grid of three columns (two where it is narrow).

@@ -9,7 +9,7 @@ use sparsescope_core::evaluation::{EvalSpec, Evaluation, LossProbe, evaluate};
 use sparsescope_core::features::FeatureTable;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::{Model, Site, memory};
-use sparsescope_core::training::{self, TrainConfig, TrainEvent, TrainPoint};
+use sparsescope_core::training::{self, Planned, Requests, TrainConfig, TrainEvent, TrainPoint};
 use sparsescope_core::workspace::{NewRun, Run, SaeId, SaeRecord, Workspace};
 use sparsescope_core::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -59,6 +59,7 @@ pub fn begin(
     site: Site,
     request: &Request,
     config: &TrainConfig,
+    requests: &Requests,
 ) -> Result<SaeId> {
     let width = used.model.config().width;
     config.validate(width)?;
@@ -74,7 +75,7 @@ pub fn begin(
             .map_err(|e| Error::internal("The run's settings could not be kept", e.to_string()))?,
     })?;
     ctx.emit(News::Begun(Box::new(db.sae(run.id)?), Vec::new()));
-    go(ctx, db, run, &used.model, site, request, config, false)
+    go(ctx, db, run, &used.model, site, request, config, requests, false)
 }
 
 /// Goes on with a run that was broken off, with the model in use if it is the run's own.
@@ -83,6 +84,7 @@ pub fn go_on(
     workspace: &Path,
     used: Option<&InUse>,
     id: SaeId,
+    requests: &Requests,
 ) -> Result<SaeId> {
     let db = Workspace::open(workspace)?;
     let record = db.sae(id)?;
@@ -110,7 +112,7 @@ pub fn go_on(
     let points = db.history(id)?;
     let site = record.site;
     ctx.emit(News::Begun(Box::new(db.sae(id)?), points));
-    go(ctx, db, run, &model, site, &request, &config, true)
+    go(ctx, db, run, &model, site, &request, &config, requests, true)
 }
 
 fn stream(model: &Model, site: Site, request: &Request, seed: u64) -> StreamSpec {
@@ -137,11 +139,12 @@ fn go(
     site: Site,
     request: &Request,
     config: &TrainConfig,
+    requests: &Requests,
     resume: bool,
 ) -> Result<SaeId> {
     let (id, dir) = (run.id, run.dir.clone());
     let db = Arc::new(Mutex::new(db));
-    let trained = train(ctx, &db, id, &dir, model, site, request, config, resume);
+    let trained = train(ctx, &db, id, &dir, model, site, request, config, requests, resume);
     let db = db.lock().unwrap_or_else(PoisonError::into_inner);
     db.finish_run(run, &trained)?;
     let sae = trained?;
@@ -170,6 +173,7 @@ fn train(
     site: Site,
     request: &Request,
     config: &TrainConfig,
+    requests: &Requests,
     resume: bool,
 ) -> Result<sparsescope_core::sae::Sae> {
     let stream = stream(model, site, request, config.seed);
@@ -197,7 +201,15 @@ fn train(
     };
     let evaluate: Option<training::Evaluate<'_>> =
         if probe.is_some() { Some(&mut measure) } else { None };
-    let outcome = training::train(&inner, &mut source, evaluate, config, dir, resume);
+    let plan = Planned {
+        site: 0,
+        target: None,
+        config: config.clone(),
+        out: dir.to_owned(),
+        evaluate,
+        requests: requests.clone(),
+    };
+    let outcome = training::train_planned(&inner, &mut source, plan, resume);
     recorder.lock().unwrap_or_else(PoisonError::into_inner).write();
     outcome
 }

@@ -27,6 +27,11 @@ pub struct TrainConfig {
     pub warmup_steps: u64,
     /// L1 coefficient (standard architectures).
     pub l1: f64,
+    /// The L0 to be reached: the coefficient `l1` then follows the L0 of the batches from the end
+    /// of the sparsity warm-up to three quarters of the run, and stays where it is. `None` for a
+    /// coefficient that stays; no matter where the architecture has a k.
+    #[serde(default)]
+    pub target_l0: Option<f64>,
     /// Steps over which the sparsity penalty grows linearly to its full size.
     pub sparsity_warmup_steps: u64,
     /// A latent that has not fired for so many tokens counts as dead.
@@ -186,6 +191,7 @@ impl TrainConfig {
             schedule: Schedule::LinearDecay { from: 0.8 },
             warmup_steps: 50,
             l1,
+            target_l0: None,
             sparsity_warmup_steps: 100,
             dead_after: 500_000,
             aux_weight: 1.0 / 32.0,
@@ -246,6 +252,21 @@ impl TrainConfig {
         let from_zero = u64::from(self.compatibility.sparsity_warmup_from_zero);
         let warm = step.saturating_sub(from_zero);
         self.l1 * (warm as f64 / self.sparsity_warmup_steps as f64).min(1.0)
+    }
+
+    /// By how much the logarithm of the coefficient moves after step `step`, which had this L0,
+    /// where an L0 is to be reached: so slowly that the L0 can follow, so fast that nine tenths
+    /// of the way are gone in a quarter of the run.
+    pub fn pull_after(&self, step: u64, l0: f64) -> f64 {
+        let Some(target) = self.target_l0.filter(|_| self.architecture.k().is_none()) else {
+            return 0.0;
+        };
+        let steps = self.steps() as f64;
+        if step < self.sparsity_warmup_steps || step as f64 > 0.75 * steps {
+            return 0.0;
+        }
+        let off = if l0 > 0.0 { (l0 / target).ln().clamp(-1.0, 1.0) } else { -1.0 };
+        (10.0 / steps.max(1.0)).min(0.02) * off
     }
 
     /// The architecture with the k of step `step`, from 1.
@@ -331,10 +352,23 @@ impl TrainConfig {
         {
             return Err(senseless("ema", &ema.to_string(), "at least 0 and under 1"));
         }
+        if let Some(target) = self.target_l0
+            && !(target > 0.0 && target <= self.latents as f64)
+        {
+            let should = format!("above 0 and at most the number of latents, {}", self.latents);
+            return Err(senseless("target_l0", &target.to_string(), &should));
+        }
         if let Some(norm) = self.start.norm {
             positive("start.norm", norm > 0.0 && norm.is_finite(), norm.to_string())?;
         }
         if let Some(resample) = self.resample {
+            if matches!(self.wiring, Wiring::Transcoder { .. }) {
+                return Err(Error::setting(
+                    "A transcoder's dead latents cannot be resampled",
+                    "what comes out of it lies at another site than the rows that go in",
+                    "Leave resampling out; TopK architectures revive latents by their own loss",
+                ));
+            }
             positive("resample.every", resample.every > 0, resample.every.to_string())?;
         }
         if let Some(anneal) = self.k_anneal {
@@ -432,7 +466,9 @@ mod tests {
     #[test]
     fn senseless_settings_are_named() {
         type Spoil = fn(&mut TrainConfig);
-        let cases: [(&str, Spoil); 19] = [
+        let cases: [(&str, Spoil); 21] = [
+            ("target_l0", |c| c.target_l0 = Some(0.0)),
+            ("target_l0", |c| c.target_l0 = Some(65.0)),
             ("ema", |c| c.ema = Some(1.0)),
             ("start.norm", |c| c.start.norm = Some(0.0)),
             ("resample.every", |c| c.resample = Some(Resample { every: 0, until: 9 })),

@@ -9,6 +9,7 @@ mod fold;
 mod history;
 mod job;
 mod memory;
+mod presets;
 mod probe;
 mod requests;
 mod resample;
@@ -27,6 +28,7 @@ pub use config::{
 };
 pub use job::{Evaluate, Planned, RunEvent, check_free, train, train_all, train_planned};
 pub use memory::memory_needed;
+pub use presets::{PRESETS, Preset, usual_anneal, usual_resample};
 pub use probe::{Probe, ProbeRows};
 pub use requests::Requests;
 pub use search::{Found, Tried, Wanted, check_targets, search};

@@ -47,6 +47,8 @@ pub(super) struct Run<'e> {
     number: usize,
     /// Which of the source's sites.
     pub site: usize,
+    /// Of a transcoder: the site whose rows it is to give.
+    pub target: Option<usize>,
     evaluate: Option<Evaluate<'e>>,
     requests: Requests,
     out: PathBuf,
@@ -73,6 +75,7 @@ impl<'e> Run<'e> {
         Self {
             number,
             site: plan.site,
+            target: plan.target,
             evaluate: plan.evaluate,
             requests: plan.requests,
             out: plan.out,
@@ -97,6 +100,7 @@ impl<'e> Run<'e> {
         Self {
             number,
             site: plan.site,
+            target: plan.target,
             evaluate: plan.evaluate,
             requests: plan.requests,
             out: plan.out,

@@ -165,6 +165,8 @@ pub fn plan_sweep<E>(
                         // Four digits: a short number is read back from a file to the last bit.
                         let short = format!("{:.3e}", near.coefficient);
                         config.l1 = short.parse().unwrap_or(near.coefficient);
+                        // A whole run ends sparser than a probe: it follows its L0 to the target.
+                        config.target_l0 = Some(*target);
                         probed = Some(near.probe.l0);
                     }
                     Some(Found::Unreachable { least, most }) => {

@@ -234,7 +234,9 @@ impl Trainer {
         for (silent, fired) in self.counters.silent_for.iter_mut().zip(&self.fired) {
             *silent = if *fired { 0 } else { silent.saturating_add(rows) };
         }
-        Ok(self.report(losses, rows, lr))
+        let report = self.report(losses, rows, lr);
+        self.counters.running.pull += self.config.pull_after(number, report.l0);
+        Ok(report)
     }
 
     fn report(&self, losses: Losses, rows: u64, lr: f64) -> Report {
@@ -347,7 +349,7 @@ fn step_of<'a>(
         rows,
         number,
         total: config.steps(),
-        l1: config.l1_at(number),
+        l1: config.l1_at(number) * counters.running.pull.exp(),
         aux_weight: config.aux_weight,
         silent_for: &counters.silent_for,
         dead_after: config.dead_after,

@@ -14,7 +14,7 @@ use sparsescope_core::evaluation::LossProbe;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::{Model, Site, memory};
 use sparsescope_core::sae::Sae;
-use sparsescope_core::training::{self, Schedule, TrainEvent, TrainPoint};
+use sparsescope_core::training::{self, BiasStart, PRESETS, Schedule, TrainEvent, TrainPoint};
 use sparsescope_core::{Error, Result, device};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -40,23 +40,52 @@ pub struct TrainArgs {
     /// The site to train on [default: resid.L of the middle block]
     #[arg(long)]
     pub site: Option<Site>,
+    /// Of a transcoder: the site that it gives, from what is at --site
+    #[arg(long, value_name = "SITE", conflicts_with = "activations")]
+    pub to: Option<Site>,
     /// Folder of the dictionary; must not hold another
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "list_presets")]
+    pub out: Option<PathBuf>,
+    /// Say what presets there are, where their values are from and what of them is left out
+    #[arg(long)]
+    pub list_presets: bool,
+    /// Begin from the published settings of a source (see --list-presets)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["arch", "resume"])]
+    pub preset: Option<String>,
+    /// Find coefficient and learning rate by short probes, for the L0 of --target-l0 or --k
+    #[arg(long, conflicts_with_all = ["resume", "activations", "to"])]
+    pub auto: bool,
     /// Go on with the run that was broken off in the folder
     #[arg(long)]
     pub resume: bool,
     #[command(flatten)]
     pub text: TextArgs,
-    /// topk, standard (unit-norm decoder) or standard-april (norm-weighted) [default: topk]
+    /// topk, batchtopk, matryoshka, multi-topk, groupmax, standard (unit-norm decoder),
+    /// standard-april (norm-weighted), panneal, gated, jumprelu, jumprelu-tanh or jumprelu-target
+    /// [default: topk]
     #[arg(long, value_name = "NAME", help_heading = "Dictionary")]
     pub arch: Option<String>,
     /// Number of latents [default: 1024]
     #[arg(long, value_name = "N", help_heading = "Dictionary")]
     pub latents: Option<usize>,
-    /// Latents kept for each token, for topk [default: 16]
+    /// Latents kept for each token, for those that keep k; of jumprelu-target the L0 [default: 16]
     #[arg(long, value_name = "N", help_heading = "Dictionary")]
     pub k: Option<usize>,
+    /// L0 that the coefficient of a penalty follows
+    #[arg(long, value_name = "X", help_heading = "Dictionary")]
+    pub target_l0: Option<f64>,
+    /// Let x also reach the output by a matrix of its own, for transcoders
+    #[arg(long, requires = "to", help_heading = "Dictionary")]
+    pub skip: bool,
+    /// Draw encoder rows apart from the directions
+    #[arg(long, help_heading = "Dictionary")]
+    pub untied: bool,
+    /// Norm at which directions and encoder rows begin [default: by architecture]
+    #[arg(long, value_name = "X", help_heading = "Dictionary")]
+    pub init_norm: Option<f32>,
+    /// Where the decoder bias begins: zero, mean or median [default: by architecture]
+    #[arg(long, value_name = "HOW", help_heading = "Dictionary")]
+    pub bias_start: Option<BiasArg>,
     /// Tokens to train on in all [default: 2000000]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub tokens: Option<u64>,
@@ -73,7 +102,7 @@ pub struct TrainArgs {
     /// Steps of learning-rate warm-up [default: 50]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub warmup_steps: Option<u64>,
-    /// Weight of the L1 penalty, for the standard architectures [default: 0.1]
+    /// Weight of the sparsity penalty, for architectures without a k [default: by architecture]
     #[arg(long, value_name = "X", help_heading = "Training")]
     pub l1: Option<f64>,
     /// Steps over which the penalty grows to its full size [default: 100]
@@ -85,6 +114,15 @@ pub struct TrainArgs {
     /// Weight of the auxiliary loss on dead latents, for topk; 0 for none [default: 1/32]
     #[arg(long, value_name = "X", help_heading = "Training")]
     pub aux_weight: Option<f64>,
+    /// Resample dead latents every so many steps, until a last one
+    #[arg(long, value_name = "EVERY:UNTIL", help_heading = "Training")]
+    pub resample: Option<Pair>,
+    /// Let k fall from a greater one over so many steps
+    #[arg(long, value_name = "FROM:STEPS", help_heading = "Training")]
+    pub k_anneal: Option<Pair>,
+    /// Save the moving average of the weights, with this decay a step
+    #[arg(long, value_name = "X", help_heading = "Training")]
+    pub ema: Option<f64>,
     /// Rows of the shuffle buffer [default: 65536, or what fits into 512 MiB]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub buffer: Option<usize>,
@@ -97,6 +135,54 @@ pub struct TrainArgs {
     /// Tokens between measurements of loss recovered; 0 for none [default: 250000]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub evaluate_every: Option<u64>,
+}
+
+/// Two numbers as they are written in a command: `25000:100000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair(pub u64, pub u64);
+
+impl FromStr for Pair {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let pair =
+            text.split_once(':').and_then(|(a, b)| Some(Self(a.parse().ok()?, b.parse().ok()?)));
+        pair.ok_or_else(|| {
+            Error::setting(
+                format!("{text:?} cannot be read"),
+                "two whole numbers with a colon between them are due",
+                "Write for example 1000:5000",
+            )
+        })
+    }
+}
+
+/// Where a decoder bias begins, as it is written in a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BiasArg(pub BiasStart);
+
+impl FromStr for BiasArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "zero" => Ok(Self(BiasStart::Zero)),
+            "mean" => Ok(Self(BiasStart::Mean)),
+            "median" => Ok(Self(BiasStart::GeometricMedian)),
+            _ => Err(Error::setting(
+                format!("A bias cannot begin at {text:?}"),
+                "the known places are zero, mean and median",
+                "Choose one of these",
+            )),
+        }
+    }
+}
+
+impl TrainArgs {
+    /// Folder of the dictionary.
+    fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("."))
+    }
 }
 
 /// A schedule as it is written in a command.
@@ -135,6 +221,9 @@ impl FromStr for ScheduleArg {
 /// # Errors
 /// Bad settings, unreadable input, a folder that cannot be written or is taken; cancelled.
 pub fn run(args: &TrainArgs, global: &Global) -> Result<Report> {
+    if args.list_presets {
+        return presets();
+    }
     let (asked, settings) = (args.clone(), global.clone());
     let since = Instant::now();
     let mut last = None;
@@ -153,16 +242,19 @@ pub fn run(args: &TrainArgs, global: &Global) -> Result<Report> {
     let outcome = watch::run("Train", hear, move |ctx| train(ctx, &asked, &settings));
     let sae = outcome.map_err(|error| match error.is_cancelled() && kept {
         true => Error {
-            remedy: format!("Go on with: sparsescope train --resume --out {}", args.out.display()),
+            remedy: format!(
+                "Go on with: sparsescope train --resume --out {}",
+                args.out().display()
+            ),
             ..error
         },
         false => error,
     })?;
-    report(&sae, last.as_ref(), &args.out, since)
+    report(&sae, last.as_ref(), args.out(), since)
 }
 
 fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Result<Sae> {
-    let kept = if args.resume { TrainRequest::kept_in(&args.out)? } else { None };
+    let kept = if args.resume { TrainRequest::kept_in(args.out())? } else { None };
     let kept = kept.map(|request| request.same_as_asked(args, global)).transpose()?;
     let store = match (&kept, &args.activations) {
         (Some(TrainRequest { rows: Rows::Store { activations }, .. }), _) => Some(activations),
@@ -176,23 +268,36 @@ fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Res
         let needed = needed(&request, source.width())?;
         memory::check_fits("train", needed, &device::choose("cpu")?)?;
         begin(&request, args)?;
-        return training::train(ctx, &mut source, None, &request.config, &args.out, args.resume);
+        return training::train(ctx, &mut source, None, &request.config, args.out(), args.resume);
     }
     let path = match &kept {
         Some(TrainRequest { rows: Rows::Model { model, .. }, .. }) => model.clone(),
         _ => args.model.path()?,
     };
     let model = open_model(ctx, &path, global)?;
-    let request = kept.map_or_else(|| TrainRequest::live(args, &path, &model, global), Ok)?;
-    let Rows::Model { stream, .. } = &request.rows else {
+    let mut request = kept.map_or_else(|| TrainRequest::live(args, &path, &model, global), Ok)?;
+    let rows = request.rows.clone();
+    let Rows::Model { stream, to, .. } = &rows else {
         return Err(Error::internal("The run cannot begin", "its rows come from nowhere"));
     };
     let needed = needed(&request, model.config().width)?;
-    let source = LiveSource::memory(&model, stream);
+    let sites: Vec<Site> = [Some(stream.site), *to].into_iter().flatten().collect();
+    let source = LiveSource::memory_of(&model, stream, &sites);
     memory::check_fits("train", needed.saturating_add(source), model.device())?;
-    let mut source = LiveSource::new(model.clone(), stream.clone())?;
+    let mut source = LiveSource::several(model.clone(), stream.clone(), &sites)?;
+    if args.auto {
+        let config = &request.config;
+        let k = config.architecture.k().map(|k| k as f64);
+        let target = args.target_l0.or(k).unwrap_or_else(|| args.k.unwrap_or(16) as f64);
+        let probe = training::SweepSpec::usual_probe(config);
+        let chosen = training::auto(ctx, &mut source, config, target, probe)?;
+        chosen.reasons.iter().for_each(|reason| ctx.log(reason.clone()));
+        request.config = chosen.config;
+    }
     begin(&request, args)?;
+    // What a transcoder gives stands at another site than what it reads: no loss is measured.
     let probe = match request.config.evaluate_every {
+        _ if to.is_some() => None,
         0 => None,
         _ => Some(probe(ctx, &model, stream)?),
     };
@@ -200,7 +305,7 @@ fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Res
     let mut evaluate = probe.map(|p| move |sae: &Sae| p.evaluate(sae, &check));
     let evaluate = evaluate.as_mut().map(|e| e as training::Evaluate<'_>);
     let trained =
-        training::train(ctx, &mut source, evaluate, &request.config, &args.out, args.resume)?;
+        training::train(ctx, &mut source, evaluate, &request.config, args.out(), args.resume)?;
     source.note().into_iter().for_each(|note| ctx.log(note));
     Ok(trained)
 }
@@ -214,9 +319,9 @@ fn needed(request: &TrainRequest, width: usize) -> Result<u64> {
 /// Writes down what the run is begun with, in a folder that holds no other.
 fn begin(request: &TrainRequest, args: &TrainArgs) -> Result<()> {
     if !args.resume {
-        training::check_free(&args.out)?;
+        training::check_free(args.out())?;
     }
-    request.keep_in(&args.out)
+    request.keep_in(args.out())
 }
 
 /// Measures loss recovered on a small sample while the training runs.
@@ -228,6 +333,24 @@ fn probe(ctx: &JobContext<TrainEvent>, model: &Model, stream: &StreamSpec) -> Re
 
 /// Tokens of the sample on which loss recovered is measured while the training runs.
 const PROBED: u64 = 4096;
+
+/// Every preset, with its source.
+fn presets() -> Result<Report> {
+    let all: Vec<_> = PRESETS
+        .iter()
+        .map(|p| {
+            json!({ "name": p.name, "architecture": p.architecture, "source": p.source,
+                "not_taken_over": p.not_taken })
+        })
+        .collect();
+    let text = PRESETS.iter().fold(String::new(), |text, p| {
+        text + &format!(
+            "{}\n    {}; from {}\n    not taken over: {}\n",
+            p.name, p.architecture, p.source, p.not_taken
+        )
+    });
+    Report::new(&json!({ "presets": all }), text)
+}
 
 fn report(sae: &Sae, last: Option<&TrainPoint>, out: &Path, since: Instant) -> Result<Report> {
     let last = last.copied().or_else(|| sae.about.history.last().copied());

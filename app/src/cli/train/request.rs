@@ -1,14 +1,14 @@
 //! What a training run was begun with, kept beside it so that `--resume` needs nothing else.
 
-use super::TrainArgs;
+use super::{Pair, TrainArgs};
 use crate::cli::Global;
 use crate::cli::input::{absolute, usual_rows};
 use serde::{Deserialize, Serialize};
 use sparsescope_core::activations::StreamSpec;
 use sparsescope_core::corpus::CorpusSpec;
 use sparsescope_core::llama::{Model, Site};
-use sparsescope_core::sae::Architecture;
-use sparsescope_core::training::TrainConfig;
+use sparsescope_core::sae::{Architecture, Wiring};
+use sparsescope_core::training::{KAnneal, Preset, Resample, TrainConfig};
 use sparsescope_core::{Error, IoContext as _, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,9 @@ pub enum Rows {
         model: PathBuf,
         /// What is read, and where.
         stream: StreamSpec,
+        /// Of a transcoder: the site that it gives.
+        #[serde(default)]
+        to: Option<Site>,
     },
     /// A store on disk.
     Store {
@@ -89,7 +92,10 @@ impl TrainRequest {
         let site = args.site.unwrap_or(Site::Resid(layers.saturating_sub(1) / 2)).within(layers)?;
         let corpus = args.text.corpus()?.unwrap_or(CorpusSpec::Builtin(None));
         let stream = StreamSpec::new(site, corpus, usual_rows(model), model.config().width);
-        let rows = Rows::Model { model: path.to_owned(), stream };
+        let rows = Rows::Model { model: path.to_owned(), stream, to: args.to };
+        if let Some(to) = args.to {
+            to.within(layers)?;
+        }
         Self { rows, config: usual_config(args)? }.overlaid(args, global)
     }
 
@@ -108,7 +114,10 @@ impl TrainRequest {
     /// A name that is not known; a path where nothing is.
     fn overlaid(mut self, args: &TrainArgs, global: &Global) -> Result<Self> {
         match &mut self.rows {
-            Rows::Model { model, stream } => {
+            Rows::Model { model, stream, to } => {
+                if args.to.is_some() {
+                    *to = args.to;
+                }
                 if args.model.model.is_some() {
                     *model = args.model.path()?;
                 }
@@ -133,6 +142,20 @@ impl TrainRequest {
             }
             _ => c.architecture = c.architecture.clone().with_k(k),
         }
+        if args.to.is_some() {
+            c.wiring = Wiring::Transcoder { skip: args.skip };
+        }
+        if let Some(Pair(every, until)) = args.resample {
+            c.resample = Some(Resample { every, until });
+        }
+        if let Some(Pair(from, steps)) = args.k_anneal {
+            c.k_anneal = Some(KAnneal { from: from as usize, steps });
+        }
+        c.ema = args.ema.or(c.ema);
+        c.target_l0 = args.target_l0.or(c.target_l0);
+        c.start.untied |= args.untied;
+        c.start.norm = args.init_norm.or(c.start.norm);
+        c.start.bias = args.bias_start.map(|b| b.0).or(c.start.bias);
         put(&mut c.latents, args.latents);
         put(&mut c.tokens, args.tokens);
         put(&mut c.batch, args.batch);
@@ -171,9 +194,12 @@ impl TrainRequest {
 
 /// What is usual for the architecture and the number of latents that were asked for.
 fn usual_config(args: &TrainArgs) -> Result<TrainConfig> {
+    let (k, latents) = (args.k.unwrap_or(16), args.latents.unwrap_or(1024));
+    if let Some(name) = &args.preset {
+        return Preset::named(name)?.config(latents, k, args.tokens.unwrap_or(2_000_000));
+    }
     let name = args.arch.as_deref().unwrap_or("topk");
-    let architecture = Architecture::named(name, args.k.unwrap_or(16))?;
-    Ok(TrainConfig::preset(architecture, args.latents.unwrap_or(1024)))
+    Ok(TrainConfig::preset(Architecture::named(name, k)?, latents))
 }
 
 fn put<T>(place: &mut T, asked: Option<T>) {

@@ -10,6 +10,8 @@ pub struct Running {
     pub threshold: Option<f64>,
     /// Where a p-annealed penalty stands.
     pub anneal: Anneal,
+    /// Logarithm of what an L0 that is to be reached has made of the sparsity coefficient.
+    pub pull: f64,
 }
 
 /// Where a p-annealed penalty stands.
