@@ -9,6 +9,7 @@ use headless::{fixture, window};
 use sparsescope::app::Sparsescope;
 use sparsescope::state::{Notice, NoticeText, Screen, State};
 use sparsescope_core::Error;
+use sparsescope_core::llama::Site;
 
 const THEMES: [(Theme, &str); 2] = [(Theme::Dark, "dark"), (Theme::Light, "light")];
 
@@ -91,6 +92,18 @@ fn data() {
 #[test]
 fn train() {
     both("train", show(Screen::Train, fixture::training));
+}
+
+#[test]
+fn train_sweep() {
+    let fill = show(Screen::Train, fixture::sweep);
+    both("train_sweep", |app| {
+        fill(app);
+        let form = &mut app.forms_mut().train;
+        form.sweep = true;
+        form.sites.extend([Site::Resid(1), Site::Resid(2)]);
+        form.architectures.insert("gated");
+    });
 }
 
 #[test]

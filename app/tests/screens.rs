@@ -6,7 +6,7 @@ mod headless;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Theme, vec2};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headless::{drop_on, golden, wait, window};
 use sparsescope::app::Sparsescope;
 use sparsescope::commands::Command;
@@ -181,6 +181,91 @@ fn activations_are_captured_with_a_click_and_can_be_read_again() {
         app.state().notices.iter().any(|n| matches!(n.text, NoticeText::Failed(_)))
     });
     assert_eq!(std::fs::read(store.join("manifest.json")).unwrap(), manifest);
+}
+
+#[test]
+fn a_sweep_is_trained_compared_and_a_point_opens_its_features() {
+    let (dir, mut harness) = with_model();
+    let text = small_text(dir.path());
+    drop_on(&mut harness, &text);
+    wait(&mut harness, "the preview", 60, |app| app.state().data.preview.is_some());
+    harness.state().ask(Command::SetUpSweep);
+    harness.run_steps(2);
+    let form = &mut harness.state_mut().forms_mut().train;
+    assert!(form.sweep);
+    form.sites = [Site::Resid(0), Site::Resid(1)].into();
+    form.architectures = ["topk", "standard"].into();
+    form.targets = "4, 6".into();
+    (form.config.latents, form.config.batch, form.config.tokens) = (48, 64, 12_800);
+    harness.run_steps(3);
+    harness.get_by_label("Train 8 SAEs").click();
+    wait(&mut harness, "the end of the sweep", 180, |app| {
+        app.is_idle() && app.state().train.sweep.as_ref().is_some_and(|s| !s.planning)
+    });
+    let state = harness.state().state();
+    assert!(state.train.failure.is_none(), "{:?}", state.train.failure);
+    let done = state.train.runs.iter().filter(|r| r.evaluation.is_some());
+    assert_eq!(done.count() + state.train.sweep.as_ref().unwrap().refused.len(), 8);
+    let near = |r: &&sparsescope_core::workspace::SaeRecord| {
+        r.architecture == "topk" && r.evaluation.as_ref().is_some_and(|e| e.l0 <= 6.0)
+    };
+    assert_eq!(state.train.runs.iter().filter(near).count(), 4);
+
+    harness.state().ask(Command::Go(Screen::Pareto));
+    harness.run_steps(3);
+    let chosen = state_of_point(&harness);
+    harness.get_by_label(&chosen).click();
+    wait(&mut harness, "the features screen", 30, |app| {
+        app.state().screen == Screen::Features && app.state().features.sae.is_some()
+    });
+    assert_eq!(harness.state().state().features.sae.as_ref().unwrap().architecture, "topk");
+}
+
+/// What the first TopK point of the FVU chart is called.
+fn state_of_point(harness: &Harness<'_, Sparsescope>) -> String {
+    let mut buttons = harness.get_all_by_role(Role::Button);
+    buttons
+        .find_map(|n| {
+            let label = n.accesskit_node().label()?;
+            (label.starts_with("topk") && label.contains(", FVU ")).then_some(label)
+        })
+        .unwrap()
+}
+
+#[test]
+fn a_dropped_dictionary_is_brought_in_once_and_opens() {
+    use sparsescope_core::sae::{About, Architecture, Matrix, Sae};
+    let (dir, mut harness) = with_model();
+    let numbers = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
+    let sae = Sae {
+        architecture: Architecture::TopK { k: 2 },
+        encoder: Matrix::new(8, 32, numbers(256)).unwrap(),
+        b_enc: vec![0.0; 8],
+        decoder: Matrix::new(8, 32, numbers(256)).unwrap(),
+        b_dec: vec![0.0; 32],
+        wiring: Default::default(),
+        extra: Default::default(),
+        about: About::default(),
+    };
+    let folder = dir.path().join("from-elsewhere");
+    std::fs::create_dir_all(&folder).unwrap();
+    sae.save(&folder).unwrap();
+    for _ in 0..2 {
+        harness.state_mut().state_mut().features.sae = None;
+        drop_on(&mut harness, &folder);
+        wait(&mut harness, "the dictionary", 60, |app| {
+            app.is_idle() && app.state().features.sae.is_some()
+        });
+        assert_eq!(harness.state().state().screen, Screen::Features);
+        let runs = &harness.state().state().train.runs;
+        assert_eq!(runs.len(), 1, "brought in once");
+        assert_eq!((runs[0].latents, runs[0].status), (8, RunStatus::Done));
+    }
+    let empty = dir.path().join("empty-sweep");
+    std::fs::create_dir_all(&empty).unwrap();
+    std::fs::write(empty.join("sweep.json"), "{}").unwrap();
+    drop_on(&mut harness, &empty);
+    wait(&mut harness, "the refusal", 30, |app| !app.state().notices.is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use sparsescope::jobs::{JobId, JobView, Kind};
 use sparsescope::state::{
     Curves, Edited, Figure, Finding, Findings, ModelFacts, NextAnswer, NextToken, Preview, RunView,
-    State,
+    State, SweepLine, SweepView,
 };
 use sparsescope_core::evaluation::{Evaluation, LossRecovered};
 use sparsescope_core::features::{Context, FeatureTable, LatentSummary};
@@ -360,4 +360,50 @@ pub fn pareto(state: &mut State) {
     });
     state.train.listed = true;
     state.train.runs = runs;
+}
+
+/// A sweep on its way: some near their L0, one refused.
+pub fn sweep(state: &mut State) {
+    training(state);
+    let hash = state.model.facts.as_ref().map_or_else(String::new, |f| f.hash.clone());
+    let mut lines = Vec::new();
+    for (i, (name, target)) in
+        [("topk", 8.0), ("topk", 16.0), ("gated", 8.0), ("gated", 16.0), ("standard", 16.0)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut all = points(62, 100);
+        for point in &mut all {
+            let k = name == "topk";
+            let over = if k { 1.0 } else { 1.0 + 6.0 * (-(point.tokens as f64) / 2e5).exp() };
+            point.l0 = target * over;
+            point.fvu *= 1.0 + 0.1 * i as f64;
+            point.dead *= if name == "standard" { 1.4 } else { 0.6 };
+        }
+        lines.push(SweepLine {
+            record: SaeRecord {
+                architecture: name.into(),
+                site: Site::Resid(2),
+                model: hash.clone(),
+                evaluation: None,
+                ..record(20 + i as i64, RunStatus::Training, 620_000)
+            },
+            target,
+            curves: Curves::of(&all),
+        });
+    }
+    let refused = sparsescope_core::Error::setting(
+        "standard cannot reach an L0 of 900",
+        "its penalty led to L0s from 0.4 to 512.0, whatever its size",
+        "Choose an L0 in that range, probe for longer, or choose an architecture with a k",
+    );
+    state.train.runs.clear();
+    state.train.run = Some(RunView {
+        id: Some(20),
+        title: "topk on resid.2".into(),
+        config: Some(config()),
+        curves: lines[0].curves.clone(),
+        ..RunView::default()
+    });
+    state.train.sweep = Some(SweepView { planning: false, lines, refused: vec![refused] });
 }
