@@ -234,8 +234,7 @@ fn request(args: &SweepArgs, model: &Model, global: &Global) -> Result<SweepRequ
         seed: global.seed(),
         ..StreamSpec::new(site, corpus, rows, model.config().width)
     };
-    let usual = configs.first().map_or(0, SweepSpec::usual_probe);
-    let probe_tokens = args.probe_tokens.unwrap_or(usual);
+    let probe_tokens = args.probe_tokens.unwrap_or_else(|| SweepSpec::usual_probe(&configs));
     let spec = SweepSpec { sites: sites.len(), configs, targets, probe_tokens };
     Ok(SweepRequest { sites, stream, spec })
 }

@@ -99,8 +99,10 @@ pub fn request(
     let configs = form.sweep_configs();
     let sites: Vec<Site> = form.sites.iter().copied().collect();
     let first = sites.first().copied().ok_or("Choose a site.")?;
-    let probe_tokens =
-        configs.first().map(SweepSpec::usual_probe).ok_or("Choose an architecture.")?;
+    if configs.is_empty() {
+        return Err("Choose an architecture.");
+    }
+    let probe_tokens = SweepSpec::usual_probe(&configs);
     let stream = StreamSpec {
         seed: form.config.seed,
         ..StreamSpec::new(first, corpus, data.rows, facts.width)

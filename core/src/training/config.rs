@@ -27,8 +27,8 @@ pub struct TrainConfig {
     pub warmup_steps: u64,
     /// L1 coefficient (standard architectures).
     pub l1: f64,
-    /// The L0 to be reached: the coefficient `l1` then follows the L0 of the batches from the end
-    /// of the sparsity warm-up to three quarters of the run, and stays where it is. `None` for a
+    /// The L0 to be reached: the coefficient `l1` then follows the L0 of the batches from a third
+    /// of the run (and the end of the sparsity warm-up) on until little of it is left, and stays. `None` for a
     /// coefficient that stays; no matter where the architecture has a k.
     #[serde(default)]
     pub target_l0: Option<f64>,
@@ -262,11 +262,13 @@ impl TrainConfig {
             return 0.0;
         };
         let steps = self.steps() as f64;
-        if step < self.sparsity_warmup_steps || step as f64 > 0.75 * steps {
+        // Before, L0 falls by itself from where random weights have it.
+        let window = 0.35 * steps..0.85 * steps;
+        if step < self.sparsity_warmup_steps || !window.contains(&(step as f64)) {
             return 0.0;
         }
         let off = if l0 > 0.0 { (l0 / target).ln().clamp(-1.0, 1.0) } else { -1.0 };
-        (10.0 / steps.max(1.0)).min(0.02) * off
+        (10.0 / steps.max(1.0)).min(0.04) * off
     }
 
     /// The architecture with the k of step `step`, from 1.

@@ -211,9 +211,10 @@ fn beyond(tried: &[Tried], target: f64) -> Option<f64> {
 fn conclude(tried: &[Tried], target: f64) -> Found {
     let alive = || tried.iter().map(|t| t.probe.l0).filter(|l0| *l0 > 0.0);
     let (least, most) = (alive().fold(f64::INFINITY, f64::min), alive().fold(0.0, f64::max));
+    // Between two coefficients a run can still be brought to it, beyond all of them it cannot.
+    let enough = if bracket(tried, target).is_some() { 0.25 } else { 2.0 * NEAR };
     match nearest(tried, target) {
-        // Half as much again is another L0.
-        Some(near) if distance(near.probe.l0, target) <= 0.25 => Found::Near(near),
+        Some(near) if distance(near.probe.l0, target) <= enough => Found::Near(near),
         _ => Found::Unreachable { least: if least.is_finite() { least } else { 0.0 }, most },
     }
 }

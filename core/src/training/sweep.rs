@@ -47,7 +47,9 @@ impl SweepRun {
         let name = self.config.architecture.name();
         let why = match most > 0.0 {
             true => {
-                format!("its penalty led to L0s from {least:.1} to {most:.1}, whatever its size")
+                format!(
+                    "in short probes its penalty led to L0s from {least:.1} to {most:.1}, whatever its size"
+                )
             }
             false => "no latent stayed alive at any size of its penalty".to_owned(),
         };
@@ -60,11 +62,18 @@ impl SweepRun {
 }
 
 impl SweepSpec {
-    /// Tokens of a probe that is usual for a run of `tokens`: a tenth of it, 100 steps at least
-    /// and 400 at most.
-    pub fn usual_probe(config: &TrainConfig) -> u64 {
-        let batch = config.batch.max(1) as u64;
-        (config.tokens / 10).clamp(100 * batch, 400 * batch).min(config.tokens.max(1))
+    /// Tokens of a probe that is usual for these runs: a tenth of the longest, 100 steps at least
+    /// and 400 at most. Thresholds that are learnt move by the learning rate a step, and take
+    /// three times as long.
+    pub fn usual_probe(configs: &[TrainConfig]) -> u64 {
+        let one = |config: &TrainConfig| {
+            let searched = aimed(&config.architecture, 1.0).is_none();
+            let jumps = matches!(config.architecture, Architecture::JumpRelu { .. }) && searched;
+            let slow = if jumps { 3 } else { 1 };
+            let batch = slow * config.batch.max(1) as u64;
+            (slow * config.tokens / 10).clamp(100 * batch, 400 * batch).min(config.tokens.max(1))
+        };
+        configs.iter().map(one).max().unwrap_or(0)
     }
 
     /// Bytes that the sweep holds at its greatest, for activations of width `width`; without the

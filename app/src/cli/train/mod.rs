@@ -289,7 +289,7 @@ fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Res
         let config = &request.config;
         let k = config.architecture.k().map(|k| k as f64);
         let target = args.target_l0.or(k).unwrap_or_else(|| args.k.unwrap_or(16) as f64);
-        let probe = training::SweepSpec::usual_probe(config);
+        let probe = training::SweepSpec::usual_probe(std::slice::from_ref(config));
         let chosen = training::auto(ctx, &mut source, config, target, probe)?;
         chosen.reasons.iter().for_each(|reason| ctx.log(reason.clone()));
         request.config = chosen.config;
