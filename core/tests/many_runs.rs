@@ -145,7 +145,6 @@ fn plans() -> Vec<(usize, TrainConfig)> {
 fn planned<'a>(plans: &[(usize, TrainConfig)], dir: &Path) -> Vec<Planned<'a>> {
     let plan = |(i, (site, config)): (usize, &(usize, TrainConfig))| Planned {
         site: *site,
-        target: None,
         config: config.clone(),
         out: folder(dir, i),
         evaluate: None,
@@ -337,7 +336,6 @@ fn a_click_is_kept_and_gives_the_same_bits_when_gone_on_with_or_asked_for() {
     };
     let plan = |evaluate, requests| Planned {
         site: 0,
-        target: None,
         config: TrainConfig { evaluate_every: BATCH as u64, ..config.clone() },
         out: dir.path().to_owned(),
         evaluate,

@@ -57,6 +57,7 @@ impl Source for Rows {
         Provenance {
             model: "none".to_owned(),
             site: "resid.0".parse().unwrap(),
+            target: None,
             corpus: "arithmetic".to_owned(),
             rows: "one by one".to_owned(),
             seed: 1,
@@ -93,7 +94,6 @@ fn sweep(spec: &SweepSpec, spoil: fn(u64, usize, f32) -> f32) -> Result<Vec<Opti
     let trained: Vec<_> = plan.iter().enumerate().filter(|(_, r)| r.refusal().is_none()).collect();
     let planned = |(i, run): &(usize, &SweepRun)| Planned {
         site: 0,
-        target: None,
         config: run.config.clone(),
         out: dir.path().join(i.to_string()),
         evaluate: None,

@@ -211,7 +211,6 @@ pub const EVALUATED: u64 = 50_000;
 pub fn planned<'a>(one: &SweepRun, out: PathBuf) -> Planned<'a> {
     Planned {
         site: one.site,
-        target: None,
         config: one.config.clone(),
         out,
         evaluate: None,

@@ -203,7 +203,6 @@ fn train(
         if probe.is_some() { Some(&mut measure) } else { None };
     let plan = Planned {
         site: 0,
-        target: None,
         config: config.clone(),
         out: dir.to_owned(),
         evaluate,

@@ -364,13 +364,6 @@ impl TrainConfig {
             positive("start.norm", norm > 0.0 && norm.is_finite(), norm.to_string())?;
         }
         if let Some(resample) = self.resample {
-            if matches!(self.wiring, Wiring::Transcoder { .. }) {
-                return Err(Error::setting(
-                    "A transcoder's dead latents cannot be resampled",
-                    "what comes out of it lies at another site than the rows that go in",
-                    "Leave resampling out; TopK architectures revive latents by their own loss",
-                ));
-            }
             positive("resample.every", resample.every > 0, resample.every.to_string())?;
         }
         if let Some(anneal) = self.k_anneal {

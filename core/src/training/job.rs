@@ -10,8 +10,7 @@ use crate::activations::{Position, Source, check_of};
 use crate::error::{Error, IoContext, Result};
 use crate::evaluation::LossRecovered;
 use crate::jobs::JobContext;
-use crate::sae::{Sae, Wiring};
-use std::borrow::Cow;
+use crate::sae::Sae;
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,8 +26,6 @@ pub type Evaluate<'a> = &'a mut dyn FnMut(&Sae) -> Result<LossRecovered>;
 pub struct Planned<'a> {
     /// Which of the source's sites it is for.
     pub site: usize,
-    /// Of a transcoder: the site whose rows it is to give.
-    pub target: Option<usize>,
     /// Every setting.
     pub config: TrainConfig,
     /// Its folder.
@@ -70,9 +67,7 @@ pub fn train(
 ) -> Result<Sae> {
     let (config, out) = (config.clone(), out.to_owned());
     let requests = Requests::default();
-    // What a transcoder gives is at the second site of its source.
-    let target = matches!(config.wiring, Wiring::Transcoder { .. }).then_some(1);
-    let plan = Planned { site: 0, target, config, out, evaluate, requests };
+    let plan = Planned { site: 0, config, out, evaluate, requests };
     train_planned(ctx, source, plan, resume)
 }
 
@@ -177,17 +172,10 @@ fn check_plans(source: &dyn Source, plans: &[Planned<'_>]) -> Result<usize> {
                 "Give all the same batch, or train them one after the other",
             ));
         }
-        let transcodes = matches!(plan.config.wiring, Wiring::Transcoder { .. });
-        let most = plan.site.max(plan.target.unwrap_or(0));
-        if most >= source.sites() || transcodes != plan.target.is_some() {
-            return Err(Error::setting(
+        if plan.site >= source.sites() {
+            return Err(Error::internal(
                 what,
-                format!(
-                    "site {} is meant of {} that are read, and a transcoder needs a second one",
-                    most + 1,
-                    source.sites()
-                ),
-                "Read the site that goes in and, for a transcoder alone, the one that comes out",
+                format!("site {} of {} is meant", plan.site, source.sites()),
             ));
         }
         if plans[..i].iter().any(|other| other.out == plan.out) {
@@ -248,23 +236,13 @@ fn begin<'e>(
     let width = source.width();
     for (number, plan) in fresh {
         ctx.check()?;
-        let rows = of(&plan.config) as usize * batch * width;
-        let target = plan.target.map(|target| &first[target][..rows]);
-        let rows = side_by_side(&first[plan.site][..rows], target, width);
-        let trainer = Trainer::new(&plan.config, width, &rows)?;
+        let rows = of(&plan.config) as usize * batch;
+        let trainer = Trainer::new(&plan.config, width, &first[plan.site][..rows * width])?;
         let provenance = source.provenance_of(plan.site);
         seats[number] =
             Seat::Running(Box::new(Run::begun(number, plan, provenance, trainer, start)));
     }
     Ok(())
-}
-
-/// Rows as a trainer takes them: those of its site; of a transcoder each with that of the other
-/// site behind it.
-fn side_by_side<'a>(input: &'a [f32], target: Option<&[f32]>, width: usize) -> Cow<'a, [f32]> {
-    let Some(target) = target else { return Cow::Borrowed(input) };
-    let rows = input.chunks_exact(width).zip(target.chunks_exact(width));
-    Cow::Owned(rows.flat_map(|(x, y)| x.iter().chain(y)).copied().collect())
 }
 
 fn read(
@@ -341,9 +319,7 @@ impl<'e> All<'_, 'e> {
                     continue;
                 }
                 let before = run.tokens();
-                let target = run.target.map(|target| &parts[target][..]);
-                let rows = side_by_side(&parts[run.site], target, self.source.width());
-                match run.step(self.ctx, &rows, after, at_once) {
+                match run.step(self.ctx, &parts[run.site], after, at_once) {
                     Ok(()) => {
                         let most = run.config().tokens;
                         self.ctx.progress().add(run.tokens().min(most) - before.min(most));

@@ -47,8 +47,6 @@ pub(super) struct Run<'e> {
     number: usize,
     /// Which of the source's sites.
     pub site: usize,
-    /// Of a transcoder: the site whose rows it is to give.
-    pub target: Option<usize>,
     evaluate: Option<Evaluate<'e>>,
     requests: Requests,
     out: PathBuf,
@@ -75,7 +73,6 @@ impl<'e> Run<'e> {
         Self {
             number,
             site: plan.site,
-            target: plan.target,
             evaluate: plan.evaluate,
             requests: plan.requests,
             out: plan.out,
@@ -100,7 +97,6 @@ impl<'e> Run<'e> {
         Self {
             number,
             site: plan.site,
-            target: plan.target,
             evaluate: plan.evaluate,
             requests: plan.requests,
             out: plan.out,

@@ -9,7 +9,9 @@ use super::{Global, watch};
 use clap::Args;
 use request::{Rows, TrainRequest};
 use serde_json::json;
-use sparsescope_core::activations::{LiveSource, Source as _, StoreSource, StreamSpec};
+use sparsescope_core::activations::{
+    LiveSource, PairedSource, Source as _, StoreSource, StreamSpec,
+};
 use sparsescope_core::evaluation::LossProbe;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::{Model, Site, memory};
@@ -280,7 +282,9 @@ fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Res
     let Rows::Model { stream, to, .. } = &rows else {
         return Err(Error::internal("The run cannot begin", "its rows come from nowhere"));
     };
-    let needed = needed(&request, model.config().width)?;
+    let transcodes = matches!(&request.rows, Rows::Model { to: Some(_), .. });
+    let row_width = model.config().width * if transcodes { 2 } else { 1 };
+    let needed = needed(&request, row_width)?;
     let sites: Vec<Site> = [Some(stream.site), *to].into_iter().flatten().collect();
     let source = LiveSource::memory_of(&model, stream, &sites);
     memory::check_fits("train", needed.saturating_add(source), model.device())?;
@@ -304,8 +308,12 @@ fn train(ctx: &JobContext<TrainEvent>, args: &TrainArgs, global: &Global) -> Res
     let check = || ctx.check();
     let mut evaluate = probe.map(|p| move |sae: &Sae| p.evaluate(sae, &check));
     let evaluate = evaluate.as_mut().map(|e| e as training::Evaluate<'_>);
-    let trained =
-        training::train(ctx, &mut source, evaluate, &request.config, args.out(), args.resume)?;
+    let trained = if to.is_some() {
+        let mut pairs = PairedSource::new(&mut source)?;
+        training::train(ctx, &mut pairs, evaluate, &request.config, args.out(), args.resume)?
+    } else {
+        training::train(ctx, &mut source, evaluate, &request.config, args.out(), args.resume)?
+    };
     source.note().into_iter().for_each(|note| ctx.log(note));
     Ok(trained)
 }
