@@ -8,9 +8,6 @@ use crate::sae::engine::{Penalty, Set};
 use rayon::prelude::*;
 use std::time::Instant;
 
-/// Rows of a block of a sum.
-const BLOCK: usize = 256;
-
 impl Cpu {
     /// Makes the main set of the open gates in the auxiliary one.
     pub(super) fn open_gates(&mut self) {
@@ -50,29 +47,10 @@ impl Cpu {
         let (packed, slope) = (&mut self.packed_part, &mut self.products);
         kernels::products_dense(&main.error, &p.decoder, packed, slope, stop)?;
         // f = e^r pre + b_mag, so df/dr = f - b_mag.
-        let blocks: Vec<Vec<[f64; 2]>> = main
-            .dense
-            .par_chunks_mut(BLOCK * m)
-            .zip(slope.par_chunks(BLOCK * m))
-            .map(|(f, slope)| {
-                let mut sums = vec![[0.0f64; 2]; m];
-                for (f, slope) in f.chunks_mut(m).zip(slope.chunks(m)) {
-                    for (i, (f, s)) in f.iter_mut().zip(slope).enumerate() {
-                        let s = if *f > 0.0 { twice * s } else { 0.0 };
-                        sums[i][0] += f64::from(s) * f64::from(*f - p.extra.b_mag[i]);
-                        sums[i][1] += f64::from(s);
-                        *f = s * ratio[i];
-                    }
-                }
-                sums
-            })
-            .collect();
-        for block in &blocks {
-            for (i, [by_ratio, by_bias]) in block.iter().enumerate() {
-                self.extra.r_mag[i] += *by_ratio as f32;
-                self.extra.b_mag[i] += *by_bias as f32;
-            }
-        }
+        let (by_ratio, by_bias) =
+            kernels::through_magnitudes(&mut main.dense, slope, &p.extra.b_mag, &ratio, twice);
+        self.extra.r_mag.iter_mut().zip(by_ratio).for_each(|(g, sum)| *g += sum as f32);
+        self.extra.b_mag.iter_mut().zip(by_bias).for_each(|(g, sum)| *g += sum as f32);
         self.by_magnitude = vec![0.0; m];
         kernels::add_columns(&main.dense, &mut self.by_magnitude);
         let weight = main.weight;
@@ -93,7 +71,6 @@ impl Cpu {
             Penalty::Activation(each) => each,
             _ => 0.0,
         };
-        state.count_dense();
         let (packed, slope) = (&mut self.packed_part, &mut self.products);
         kernels::products_dense(&state.error, &p.decoder, packed, slope, stop)?;
         slope.par_chunks_mut(m).zip(state.dense.par_chunks(m)).for_each(|(slope, gates)| {

@@ -1,15 +1,12 @@
 //! JumpReLU: thresholds and their pseudo-gradients.
 
 use super::super::engine::{Parameters, Penalty, Set};
-use super::super::kernels::{self, Above, Below, Bound, Scatter, Stop};
+use super::super::kernels::{self, Above, Below, Bound, Scatter, Stop, Window};
 use super::choose::SAMPLE;
 use super::{Cpu, Wiring};
 use crate::error::Result;
 use rayon::prelude::*;
 use std::time::Instant;
-
-/// Rows of a block of a sum.
-const BLOCK: usize = 256;
 
 impl Cpu {
     /// Fills the main set with what is above its threshold, the auxiliary one with what is less
@@ -150,7 +147,6 @@ impl Cpu {
         let start = Instant::now();
         let Parameters { decoder, extra, .. } = &self.parameters;
         let threshold = &extra.threshold;
-        let m = threshold.len();
         let seen = if self.wiring == Wiring::Centred { &self.centred } else { &self.batch };
         let (main, pre) = (&mut self.main, &self.auxiliary.dense);
         let twice = 2.0 * main.weight;
@@ -159,31 +155,8 @@ impl Cpu {
         kernels::add_outer_dense(&mut gradients.decoder, &main.dense, &main.error, twice, stop)?;
         let (packed, slope) = (&mut self.packed_part, &mut main.dense);
         kernels::products_dense(&main.error, decoder, packed, slope, stop)?;
-        let half = 0.5 * bandwidth;
-        let blocks: Vec<Vec<f64>> = slope
-            .par_chunks_mut(BLOCK * m)
-            .zip(pre.par_chunks(BLOCK * m))
-            .map(|(slope, pre)| {
-                let mut sums = vec![0.0f64; m];
-                for (slope, pre) in slope.chunks_mut(m).zip(pre.chunks(m)) {
-                    for (i, (s, z)) in slope.iter_mut().zip(pre).enumerate() {
-                        let theta = threshold[i];
-                        let active = *z > theta;
-                        let product = twice * *s;
-                        *s = if active { product } else { 0.0 };
-                        let near = *z > theta - half && *z < theta + half;
-                        let counts =
-                            if on_f { if active { near } else { theta < half } } else { near };
-                        let by_f = if near { theta * product } else { 0.0 };
-                        let by_count = if counts { each } else { 0.0 };
-                        sums[i] += f64::from(by_f + by_count);
-                    }
-                }
-                sums
-            })
-            .collect();
-        let mut sums = vec![0.0f64; m];
-        blocks.iter().for_each(|b| sums.iter_mut().zip(b).for_each(|(s, b)| *s += b));
+        let window = Window { half: 0.5 * bandwidth, twice, each, on_f };
+        let sums = kernels::through_jumps(slope, pre, threshold, window);
         for (g, sum) in self.extra.threshold.iter_mut().zip(sums) {
             *g -= (sum / f64::from(bandwidth)) as f32;
         }

@@ -35,7 +35,10 @@ pub use choice::Choice;
 pub use coarse::{Coarse, Grain};
 pub use columns::{Columns, Gradients, Scatter, pull_on_bias, scatter};
 pub(crate) use dense::{add_product, encode_dense, reconstruct_dense, scatter_dense};
-pub(crate) use dense_parts::{add_columns, add_outer_dense, pre_dense, products_dense, touch_all};
+pub(crate) use dense_parts::{
+    Window, add_columns, add_outer_dense, pre_dense, products_dense, through_jumps,
+    through_magnitudes, touch_all,
+};
 pub use encode::{Encoding, encode};
 pub use encode_top::{TopEncoding, encode_top};
 pub(crate) use entries::{
