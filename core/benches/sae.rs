@@ -1,4 +1,4 @@
-//! Steps of training and encoding; `cargo bench -p sparsescope-core --bench sae`.
+//! Steps of training and encoding; `cargo bench --workspace --bench sae`.
 
 use divan::counter::ItemsCount;
 use sparsescope_core::sae::{Architecture, L1Penalty};
