@@ -57,7 +57,7 @@ impl Sparsescope {
             Command::Theme(theme) => ctx.set_theme(theme),
             Command::ShowRun(id) => self.show_run(id),
             Command::OpenSae(id) => self.open_sae(id),
-            Command::Train { corpus, rows, config } => self.train(corpus, rows, config),
+            Command::Train { corpus, rows, config } => self.train(corpus, rows, *config),
             Command::Sweep(request) => self.sweep(*request),
             Command::SetUpSweep => {
                 self.forms.train.sweep = true;

@@ -49,7 +49,7 @@ pub enum Command {
         /// How rows are cut.
         rows: RowSpec,
         /// Every setting.
-        config: TrainConfig,
+        config: Box<TrainConfig>,
     },
     /// Train several SAEs on one pass.
     Sweep(Box<SweepRequest>),

@@ -14,6 +14,9 @@ use sparsescope_core::{ErrorKind, Result};
 const WIDTH: usize = 16;
 const BATCH: usize = 64;
 
+/// From row, column and number to the number that is given out.
+type Spoil = fn(u64, usize, f32) -> f32;
+
 /// Sparse sums of fixed directions; `spoil` makes of each number what it likes.
 struct Rows {
     at: u64,
@@ -167,7 +170,7 @@ fn senseless_sweeps_are_named() {
 
 #[test]
 fn strange_rows_are_survived() {
-    let cases: [(&str, fn(u64, usize, f32) -> f32); 4] = [
+    let cases: [(&str, Spoil); 4] = [
         ("constant", |_, _, _| 3.0),
         ("identical rows", |_, c, _| c as f32 - 4.0),
         ("zero", |_, _, _| 0.0),

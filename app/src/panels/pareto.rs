@@ -233,7 +233,10 @@ fn charts(ui: &mut Ui, form: &ParetoForm, shown: &[Row<'_>], lines: bool) -> Tou
     type Of = fn(&Row<'_>) -> f64;
     let gap = 10.0;
     let wide = ui.available_width() - 2.0 * gap;
-    let parts: [(&str, &str, &str, Of, f64, Option<(f64, &str)>, &[f64], f32); 3] = [
+    // Name, which end is good, definition, figure, sign of better, a line, what belongs to the
+    // picture, share of the width.
+    type Part<'a> = (&'a str, &'a str, &'a str, Of, f64, Option<(f64, &'a str)>, &'a [f64], f32);
+    let parts: [Part<'_>; 3] = [
         (
             "Loss recovered",
             "higher is better",

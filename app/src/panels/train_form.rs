@@ -45,7 +45,7 @@ pub fn settings(ui: &mut Ui, cx: &Cx<'_>, form: &mut TrainForm, data: &DataForm)
     if response.clicked()
         && let Some(corpus) = data.corpus()
     {
-        cx.send(Command::Train { corpus, rows: data.rows, config: form.config.clone() });
+        cx.send(Command::Train { corpus, rows: data.rows, config: Box::new(form.config.clone()) });
     }
     if let Some(why) = blocked {
         ui.add(Label::new(weak(ui, why)).wrap());
