@@ -119,6 +119,7 @@ fn search(
         memory.blocks.resize_with(blocks, Block::default);
     }
     let TopEncoding { blocks: all, searches } = memory;
+    let searches = &*searches;
     let all = &mut all[..blocks];
     centred.par_chunks(BLOCK * d).zip(all.par_iter_mut()).try_for_each(
         |(rows, block)| -> Result<()> {
