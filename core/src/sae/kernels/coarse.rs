@@ -14,7 +14,7 @@
 //! get an infinite bound: they are always looked at in full.
 
 use super::prefer_large;
-use super::simd::{Level, for_each_level, madd};
+use super::simd::{for_each_level, madd};
 use crate::sae::Matrix;
 use rayon::prelude::*;
 
@@ -42,7 +42,7 @@ impl Grain {
     pub fn is_fast(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         {
-            Level::of_machine() == Level::Avx512
+            super::Level::of_machine() == super::Level::Avx512
                 && is_x86_feature_detected!("avx512bw")
                 && match self {
                     Self::Int8 => is_x86_feature_detected!("avx512vnni"),

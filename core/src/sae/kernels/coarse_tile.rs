@@ -4,6 +4,7 @@ use super::coarse::{Coarse, CoarseRows, Grain, PANEL, Terms};
 use super::packed::TILE_ROWS;
 
 /// Vector registers of a panel.
+#[cfg(target_arch = "x86_64")]
 const VECTORS: usize = PANEL / 16;
 
 /// What a tile found: for each row a bit for each latent whose value may reach the row's
