@@ -8,6 +8,7 @@ use crate::sae::{Extra, Matrix};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use rayon::prelude::*;
 
 /// Random directions of the norms that the architecture, or else `choice`, asks for; encoder rows
 /// point the same ways (tied at the start) unless `choice` has it otherwise. Biases are 0.
@@ -43,6 +44,33 @@ pub(super) fn deaden(parameters: &mut Parameters, count: usize) {
     let width = parameters.encoder.cols();
     let rows = &mut parameters.encoder.data_mut()[..count * width];
     rows.iter_mut().for_each(|w| *w *= SHRUNK);
+}
+
+/// Rows that a threshold is found from.
+pub(super) const THRESHOLD_ROWS: usize = 256;
+/// L0 at which a run with a target begins, in targets. From twice the target one latent in five
+/// dies before it has learnt anything; from far above, thresholds, which move by about the learning
+/// rate a step, do not arrive.
+const BEGIN_AT: f64 = 8.0;
+
+/// The one threshold for all latents above which [`BEGIN_AT`] times `target` of them are active on
+/// a mean row of `rows` (in the units of training).
+pub(super) fn threshold(parameters: &Parameters, rows: &[f32], target: f64) -> f32 {
+    let width = parameters.encoder.cols();
+    let mut pre: Vec<f32> = rows
+        .par_chunks(width)
+        .flat_map_iter(|x| {
+            (0..parameters.encoder.rows()).map(move |i| {
+                x.iter().zip(parameters.encoder.row(i)).map(|(x, w)| x * w).sum::<f32>()
+            })
+        })
+        .filter(|v| *v > 0.0)
+        .collect();
+    let active = (BEGIN_AT * target * (rows.len() / width) as f64) as usize;
+    if active >= pre.len() {
+        return 0.0;
+    }
+    *pre.select_nth_unstable_by(active, |a, b| b.total_cmp(a)).1
 }
 
 /// What only some architectures have: thresholds at their start, all else 0 (Gated: magnitude
@@ -122,6 +150,23 @@ pub fn geometric_median(rows: &[f32], width: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_threshold_lets_so_many_pass() {
+        use rand::SeedableRng;
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let parameters = Parameters {
+            encoder: unit_rows(100, 8, &mut rng),
+            b_enc: vec![0.0; 100],
+            ..Parameters::default()
+        };
+        let rows = unit_rows(50, 8, &mut rng);
+        let above = threshold(&parameters, rows.data(), 2.5);
+        let pre = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * w).sum::<f32>();
+        let active = |x| (0..100).filter(|i| pre(x, parameters.encoder.row(*i)) > above).count();
+        assert_eq!(rows.data().chunks(8).map(active).sum::<usize>(), 50 * 20);
+        assert_eq!(threshold(&parameters, rows.data(), 13.0), 0.0, "no more than are positive");
+    }
 
     #[test]
     fn the_median_of_a_cross_is_its_middle_whatever_one_far_pair_does() {

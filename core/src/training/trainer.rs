@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sae::architectures::{self, Losses, Rule, Running, Step};
 use crate::sae::engine::{self, Engine, OptimizerState, Parameters, Set};
 use crate::sae::kernels::{Adam, Stop};
-use crate::sae::{About, Extra, Sae, Wiring};
+use crate::sae::{About, Architecture, Extra, L0Loss, Sae, Wiring};
 use candle_core::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -77,10 +77,9 @@ impl Trainer {
         check_rows(first, row_width)?;
         let width = width_of(config, row_width);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let start = architectures::rule(&config.architecture, config.latents).start();
+        let mut start = architectures::rule(&config.architecture, config.latents).start();
         let mut parameters = start::weights(config.latents, width, start, config.start, &mut rng);
         let shapes = Extra::shapes(&config.architecture, config.wiring, config.latents, width);
-        parameters.extra = start::extra(&shapes, start)?;
         let (mut inputs, mut targets) = (Vec::new(), Vec::new());
         let (inputs, targets) = match config.wiring {
             Wiring::Transcoder { .. } => {
@@ -91,6 +90,14 @@ impl Trainer {
         };
         let scale_of = |rows| if config.normalize { start::scale(rows, width) } else { 1.0 };
         let (scale, target_scale) = (scale_of(inputs), scale_of(targets));
+        if let Architecture::JumpRelu { loss: L0Loss::Quadratic { target }, .. } =
+            config.architecture
+        {
+            let rows = inputs.iter().map(|x| (f64::from(*x) * scale) as f32);
+            let rows: Vec<f32> = rows.take(start::THRESHOLD_ROWS * width).collect();
+            start.threshold = start::threshold(&parameters, &rows, target).max(start.threshold);
+        }
+        parameters.extra = start::extra(&shapes, start)?;
         let usual = if start.bias_at_median { BiasStart::GeometricMedian } else { BiasStart::Zero };
         let bias = config.start.bias.unwrap_or(usual);
         if bias != BiasStart::Zero {

@@ -85,6 +85,9 @@ pub struct TrainArgs {
     /// Norm at which directions and encoder rows begin [default: by architecture]
     #[arg(long, value_name = "X", help_heading = "Dictionary")]
     pub init_norm: Option<f32>,
+    /// Share of latents that begin dead, to see what revives them [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Dictionary")]
+    pub begin_dead: Option<f64>,
     /// Where the decoder bias begins: zero, mean or median [default: by architecture]
     #[arg(long, value_name = "HOW", help_heading = "Dictionary")]
     pub bias_start: Option<BiasArg>,

@@ -155,6 +155,7 @@ impl TrainRequest {
         c.target_l0 = args.target_l0.or(c.target_l0);
         c.start.untied |= args.untied;
         c.start.norm = args.init_norm.or(c.start.norm);
+        c.start.dead = args.begin_dead.unwrap_or(c.start.dead);
         c.start.bias = args.bias_start.map(|b| b.0).or(c.start.bias);
         put(&mut c.latents, args.latents);
         put(&mut c.tokens, args.tokens);

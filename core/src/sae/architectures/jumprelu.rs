@@ -26,7 +26,9 @@ use crate::sae::engine::{Engine, Penalty, Set, Target};
 ///
 /// with z, as in the paper; dictionary_learning asks f in the second (switch
 /// `jumprelu_window_on_f`), which loses the lower half of the window. Thresholds are stored as
-/// they are, not as logarithms. The last line is from Conerly et al., January 2025 update; a
+/// they are, not as logarithms. With a target, training begins with one threshold for all latents at
+/// which about eight times the target are active: a threshold moves by about the learning rate a
+/// step, and from the usual 0.001 to 0.01 it does not arrive in a short run. The last line is from Conerly et al., January 2025 update; a
 /// latent counts as dead by what was known before the batch.
 #[derive(Debug, Clone, Copy)]
 pub struct JumpRelu {
