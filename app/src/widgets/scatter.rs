@@ -214,7 +214,8 @@ fn spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if low > high {
         return (0.0, 1.0);
     }
-    let air = ((high - low) * 0.08).max(high.abs() * 1e-3).max(1e-9);
+    // Points that hardly differ, or one alone, must not fill an axis whose labels are all the same.
+    let air = ((high - low) * 0.08).max(high.abs() * 0.02 - (high - low) / 2.0).max(1e-9);
     (low - air, high + air)
 }
 
