@@ -54,9 +54,10 @@ impl SweepRun {
             false => "no latent stayed alive at any size of its penalty".to_owned(),
         };
         Some(Error::setting(
-            format!("{name} cannot reach an L0 of {}", self.target),
+            format!("{name} did not come to an L0 of {} in short probes", self.target),
             why,
-            "Choose an L0 in that range, probe for longer, or choose an architecture with a k",
+            "Probe for longer, train it alone with this target L0 (the penalty then follows it through \
+             the whole run), choose an L0 in that range, or an architecture with a k",
         ))
     }
 }
