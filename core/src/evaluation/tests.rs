@@ -136,7 +136,11 @@ fn a_dictionary_from_elsewhere_is_refused_until_it_is_meant() {
     let error = evaluate(&ctx, &model, &sae, &spec).unwrap_err();
     assert!(error.why.contains("f00d") && error.why.contains("mean nothing"), "{error}");
     spec.allow_foreign = true;
-    assert_eq!(evaluate(&ctx, &model, &sae, &spec).unwrap(), home);
+    let mut abroad = evaluate(&ctx, &model, &sae, &spec).unwrap();
+    let sample = abroad.sample.as_mut().unwrap();
+    assert_eq!((sample.site, sample.allow_foreign), (Some(SITE), true));
+    sample.allow_foreign = false;
+    assert_eq!(abroad, home);
 
     sae.about.trained_on = None;
     assert!(evaluate(&ctx, &model, &sae, &spec).unwrap_err().remedy.contains("resid.2"));
