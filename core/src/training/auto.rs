@@ -98,7 +98,7 @@ fn coefficient<E>(
             ));
             Ok(TrainConfig { l1, ..config.clone() })
         }
-        Found::Unreachable { least, most } => {
+        Found::Unreachable { least, most, .. } => {
             let unreachable = Some((least, most));
             let config = config.clone();
             let run = SweepRun { site: 0, target, config, probed: None, unreachable };

@@ -37,6 +37,8 @@ pub enum Found {
         least: f64,
         /// The densest.
         most: f64,
+        /// The coefficient that led to the sparsest.
+        sparsest: f64,
     },
 }
 
@@ -211,11 +213,15 @@ fn beyond(tried: &[Tried], target: f64) -> Option<f64> {
 fn conclude(tried: &[Tried], target: f64) -> Found {
     let alive = || tried.iter().map(|t| t.probe.l0).filter(|l0| *l0 > 0.0);
     let (least, most) = (alive().fold(f64::INFINITY, f64::min), alive().fold(0.0, f64::max));
+    let sparsest = tried.iter().find(|t| t.probe.l0 == least).map_or(0.0, |t| t.coefficient);
     // Between two coefficients a run can still be brought to it, beyond all of them it cannot.
     let enough = if bracket(tried, target).is_some() { 0.25 } else { 2.0 * NEAR };
     match nearest(tried, target) {
         Some(near) if distance(near.probe.l0, target) <= enough => Found::Near(near),
-        _ => Found::Unreachable { least: if least.is_finite() { least } else { 0.0 }, most },
+        _ => {
+            let least = if least.is_finite() { least } else { 0.0 };
+            Found::Unreachable { least, most, sparsest }
+        }
     }
 }
 
@@ -263,11 +269,11 @@ mod tests {
         let (found, _) = follow(curve, &[4.0, 60.0, 900.0]);
         assert!(matches!(found[1], Found::Near(_)));
         for i in [0, 2] {
-            let Found::Unreachable { least, most } = found[i] else { panic!("{:?}", found[i]) };
+            let Found::Unreachable { least, most, .. } = found[i] else { panic!("{:?}", found[i]) };
             assert!((26.0..27.0).contains(&least) && (470.0..478.1).contains(&most));
         }
         let (found, _) = follow(|_| 0.0, &[8.0]);
-        assert_eq!(found, [Found::Unreachable { least: 0.0, most: 0.0 }]);
+        assert_eq!(found, [Found::Unreachable { least: 0.0, most: 0.0, sparsest: 0.0 }]);
     }
 
     #[test]

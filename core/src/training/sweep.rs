@@ -117,6 +117,14 @@ impl SweepSpec {
     }
 }
 
+/// How many times denser than wanted the sparsest probe may be for the run to be trained anyway.
+const FOLLOWED: f64 = 8.0;
+
+/// Four digits: a short number is read back from a file to the last bit.
+fn short(coefficient: f64) -> f64 {
+    format!("{coefficient:.3e}").parse().unwrap_or(coefficient)
+}
+
 /// The architecture at this L0, where that needs no search: with a k, or with a target of its
 /// own.
 fn aimed(architecture: &Architecture, target: f64) -> Option<Architecture> {
@@ -172,14 +180,21 @@ pub fn plan_sweep<E>(
                         config.architecture = aimed.unwrap_or(config.architecture);
                     }
                     Some(Found::Near(near)) => {
-                        // Four digits: a short number is read back from a file to the last bit.
-                        let short = format!("{:.3e}", near.coefficient);
-                        config.l1 = short.parse().unwrap_or(near.coefficient);
+                        config.l1 = short(near.coefficient);
                         // A whole run ends sparser than a probe: it follows its L0 to the target.
                         config.target_l0 = Some(*target);
                         probed = Some(near.probe.l0);
                     }
-                    Some(Found::Unreachable { least, most }) => {
+                    // A short probe ends denser than a whole run: where it came within reach, the
+                    // run follows its L0 the rest of the way.
+                    Some(Found::Unreachable { least, sparsest, .. })
+                        if target < least && *least <= FOLLOWED * target =>
+                    {
+                        config.l1 = short(*sparsest);
+                        config.target_l0 = Some(*target);
+                        probed = Some(*least);
+                    }
+                    Some(Found::Unreachable { least, most, .. }) => {
                         unreachable = Some((*least, *most));
                     }
                 }
