@@ -307,7 +307,7 @@ impl Sparsescope {
         let p = palette(ui);
         let side = Frame::new().fill(p.side).inner_margin(Margin::symmetric(12, 14));
         Panel::left("rail")
-            .exact_size(188.0)
+            .exact_size(rail::WIDTH)
             .resizable(false)
             .show_separator_line(false)
             .frame(side)

@@ -13,6 +13,9 @@ use egui::{
     Vec2, WidgetInfo, pos2, vec2,
 };
 
+/// Width of the rail.
+pub const WIDTH: f32 = 188.0;
+
 /// Keys that lead to the screens, with Ctrl.
 pub const KEYS: [Key; 6] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
 

@@ -2,13 +2,14 @@
 
 use crate::commands::Command;
 use crate::context::Cx;
+use crate::panels::rail;
 use crate::state::NoticeText;
 use crate::theme::palette;
 use crate::widgets::card::{failure, icon_button};
 use crate::widgets::icon::{self, Icon};
 use egui::{Align2, Area, Context, Frame, Id, Label, Margin, Order, Sense, Stroke, Vec2, vec2};
 
-/// Draws the notices over the lower right of `area_end`.
+/// Draws the notices over the lower left of the screen: what can be pressed stands at the right.
 pub fn notices(ctx: &Context, cx: &Cx<'_>, lift: f32) {
     if cx.state.notices.is_empty() {
         return;
@@ -16,7 +17,7 @@ pub fn notices(ctx: &Context, cx: &Cx<'_>, lift: f32) {
     let width = 400.0_f32.min(ctx.content_rect().width() - 40.0);
     Area::new(Id::unique("notices"))
         .order(Order::Foreground)
-        .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -lift - 12.0))
+        .anchor(Align2::LEFT_BOTTOM, vec2(rail::WIDTH + 24.0, -lift - 12.0))
         .show(ctx, |ui| {
             ui.set_width(width);
             ui.spacing_mut().item_spacing.y = 8.0;

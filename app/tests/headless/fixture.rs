@@ -393,9 +393,9 @@ pub fn sweep(state: &mut State) {
         });
     }
     let refused = sparsescope_core::Error::setting(
-        "standard cannot reach an L0 of 900",
-        "its penalty led to L0s from 0.4 to 512.0, whatever its size",
-        "Choose an L0 in that range, probe for longer, or choose an architecture with a k",
+        "standard did not come to an L0 of 900 in short probes",
+        "its penalty led to L0s from 0.4 to 512.0",
+        "Probe for longer, choose an L0 in that range, or an architecture with a k",
     );
     state.train.runs.clear();
     state.train.run = Some(RunView {

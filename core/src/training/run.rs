@@ -69,20 +69,7 @@ impl<'e> Run<'e> {
         trainer: Trainer,
         state: State,
     ) -> Self {
-        let now = Instant::now();
-        Self {
-            number,
-            site: plan.site,
-            evaluate: plan.evaluate,
-            requests: plan.requests,
-            out: plan.out,
-            provenance,
-            position: state.position,
-            history: History::new(state.history),
-            pace: VecDeque::from([(now, trainer.counters().tokens)]),
-            trainer,
-            last_point: now,
-        }
+        Self::at(number, plan, provenance, trainer, state.position, state.history)
     }
 
     /// A run at its start; the source stands at `position`.
@@ -93,6 +80,17 @@ impl<'e> Run<'e> {
         trainer: Trainer,
         position: Position,
     ) -> Self {
+        Self::at(number, plan, provenance, trainer, position, Vec::new())
+    }
+
+    fn at(
+        number: usize,
+        plan: Planned<'e>,
+        provenance: Provenance,
+        trainer: Trainer,
+        position: Position,
+        history: Vec<TrainPoint>,
+    ) -> Self {
         let now = Instant::now();
         Self {
             number,
@@ -102,8 +100,8 @@ impl<'e> Run<'e> {
             out: plan.out,
             provenance,
             position,
-            history: History::new(Vec::new()),
-            pace: VecDeque::from([(now, 0)]),
+            history: History::new(history),
+            pace: VecDeque::from([(now, trainer.counters().tokens)]),
             trainer,
             last_point: now,
         }
