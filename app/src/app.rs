@@ -4,7 +4,9 @@ use crate::commands::Command;
 use crate::context::Cx;
 use crate::forms::Forms;
 use crate::jobs::{Jobs, Kind};
-use crate::panels::{data, features, home, inspector, model, pareto, rail, train};
+use crate::panels::{
+    data, directions, features, home, inspector, labels, model, pareto, prompt, rail, train,
+};
 use crate::script::{Script, Step};
 use crate::state::{Notice, NoticeText, Screen, State};
 use crate::theme::{self, palette};
@@ -354,6 +356,11 @@ impl Sparsescope {
                     Screen::Train => train::train(ui, &cx),
                     Screen::Pareto => pareto::pareto(ui, &cx, &mut self.forms.pareto),
                     Screen::Features => {}
+                    Screen::Prompt => prompt::prompt(ui, &cx, &mut self.forms.prompt),
+                    Screen::Directions => {
+                        directions::directions(ui, &cx, &mut self.forms.directions);
+                    }
+                    Screen::Labels => labels::labels(ui, &cx, &mut self.forms.labels),
                 }
                 ui.add_space(20.0);
             });

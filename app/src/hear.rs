@@ -61,6 +61,9 @@ impl Sparsescope {
                 Err(error) => self.failed(error),
             },
             Event::Tour(news) => self.tour_told(news),
+            Event::Prompt(event) => self.hear_prompt(event),
+            Event::Directions(event) => self.hear_directions(event),
+            Event::Labels(event) => self.hear_labels(event),
             Event::Toured(outcome) => self.toured(*outcome),
         }
     }

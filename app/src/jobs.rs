@@ -23,6 +23,16 @@ pub enum Kind {
     Train,
     /// Examples and densities of an SAE's latents.
     Collect,
+    /// Reading what is known of one latent.
+    Detail,
+    /// Looking for words in labels and contexts.
+    Search,
+    /// Reading a prompt.
+    Prompt,
+    /// Laying out directions, or comparing them.
+    Directions,
+    /// Asking a language model for labels.
+    Label,
     /// Measuring how good an SAE is.
     Evaluate,
     /// The tour.
@@ -34,12 +44,30 @@ pub enum Kind {
 impl Kind {
     /// Whether the job bar shows it: work that a person waits for, not what follows their typing.
     pub fn is_shown(self) -> bool {
-        !matches!(self, Self::Next | Self::Preview | Self::Workspace)
+        !matches!(
+            self,
+            Self::Next
+                | Self::Preview
+                | Self::Workspace
+                | Self::Detail
+                | Self::Search
+                | Self::Prompt
+        )
     }
 
     /// Whether a new job of this kind makes the old one pointless.
     fn replaces(self) -> bool {
-        matches!(self, Self::Load | Self::Next | Self::Preview | Self::Collect)
+        matches!(
+            self,
+            Self::Load
+                | Self::Next
+                | Self::Preview
+                | Self::Collect
+                | Self::Detail
+                | Self::Search
+                | Self::Prompt
+                | Self::Directions
+        )
     }
 }
 

@@ -192,6 +192,9 @@ fn failure(state: &State) -> Option<Error> {
         .or_else(|| state.data.failure.clone())
         .or_else(|| state.train.failure.clone())
         .or_else(|| state.features.failure.clone())
+        .or_else(|| state.prompt.failure.clone())
+        .or_else(|| state.directions.failure.clone())
+        .or_else(|| state.labels.failure.clone())
         .or_else(|| state.tour.failure.clone())
 }
 

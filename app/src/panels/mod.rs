@@ -2,14 +2,17 @@
 //! nothing else and waits for nothing.
 
 pub mod data;
+pub mod directions;
 pub mod features;
 pub mod found;
 pub mod home;
 pub mod inspector;
+pub mod labels;
 pub mod latent;
 pub mod model;
 pub mod pareto;
 pub mod pareto_table;
+pub mod prompt;
 pub mod rail;
 pub mod runs;
 pub mod sweep;

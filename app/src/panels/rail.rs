@@ -17,7 +17,17 @@ use egui::{
 pub const WIDTH: f32 = 188.0;
 
 /// Keys that lead to the screens, with Ctrl.
-pub const KEYS: [Key; 6] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
+pub const KEYS: [Key; 9] = [
+    Key::Num1,
+    Key::Num2,
+    Key::Num3,
+    Key::Num4,
+    Key::Num5,
+    Key::Num6,
+    Key::Num7,
+    Key::Num8,
+    Key::Num9,
+];
 
 /// Draws the rail.
 pub fn rail(ui: &mut Ui, cx: &Cx<'_>) {
@@ -80,6 +90,9 @@ fn icon_of(screen: Screen) -> Icon {
         Screen::Train => Icon::Train,
         Screen::Pareto => Icon::Pareto,
         Screen::Features => Icon::Features,
+        Screen::Prompt => Icon::Prompt,
+        Screen::Directions => Icon::Directions,
+        Screen::Labels => Icon::Labels,
     }
 }
 

@@ -17,6 +17,12 @@ pub enum Icon {
     Pareto,
     /// Features.
     Features,
+    /// A prompt.
+    Prompt,
+    /// Directions as a map.
+    Directions,
+    /// Labels.
+    Labels,
     /// Light theme.
     Sun,
     /// Dark theme.
@@ -88,6 +94,22 @@ pub fn draw(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
                     if lit { dot(x, y, 0.13) } else { dot(x, y, 0.055) }
                 }
             }
+        }
+        Icon::Prompt => {
+            line(&[(0.12, 0.2), (0.4, 0.44), (0.12, 0.68)]);
+            line(&[(0.46, 0.78), (0.9, 0.78)]);
+        }
+        Icon::Directions => {
+            for to in [(0.84, 0.3), (0.6, 0.1), (0.92, 0.62), (0.14, 0.3)] {
+                line(&[(0.4, 0.8), to]);
+                dot(to.0, to.1, 0.08);
+            }
+        }
+        Icon::Labels => {
+            let outline = [(0.1, 0.16), (0.52, 0.16), (0.92, 0.56), (0.56, 0.92), (0.1, 0.5)];
+            let points = outline.iter().map(|&(x, y)| at(x, y)).collect();
+            painter.add(Shape::closed_line(points, pen));
+            dot(0.3, 0.34, 0.075);
         }
         Icon::Sun => {
             ring(0.5, 0.5, 0.2);

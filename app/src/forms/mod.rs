@@ -1,12 +1,20 @@
 //! What a person has typed and set on each screen and not yet asked for. A panel changes its own
 //! form; whatever follows from it goes through a command.
 
+mod directions;
+mod labels;
+mod prompt;
+
 use sparsescope_core::corpus::{Bos, CorpusSpec, RowSpec, Split};
 use sparsescope_core::llama::Site;
 use sparsescope_core::sae::Architecture;
 use sparsescope_core::training::{Preset, Schedule, TrainConfig};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+pub use directions::DirectionsForm;
+pub use labels::LabelsForm;
+pub use prompt::PromptForm;
 
 /// The forms of all screens.
 #[derive(Debug, Default)]
@@ -23,6 +31,12 @@ pub struct Forms {
     pub pareto: ParetoForm,
     /// Features.
     pub features: FeatureForm,
+    /// Prompt.
+    pub prompt: PromptForm,
+    /// Directions.
+    pub directions: DirectionsForm,
+    /// Labels.
+    pub labels: LabelsForm,
 }
 
 /// Home.

@@ -1,5 +1,9 @@
 //! What the screens show: plain data, no tensors. Changed only by commands and events.
 
+mod directions;
+mod labels;
+mod prompt;
+
 use crate::jobs::{JobId, JobView};
 use egui_plot::PlotPoint;
 use sparsescope_core::Error;
@@ -10,6 +14,10 @@ use sparsescope_core::training::{TrainConfig, TrainPoint};
 use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use directions::DirectionsState;
+pub use labels::LabelsState;
+pub use prompt::PromptState;
 
 /// The screens, in working order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -27,12 +35,27 @@ pub enum Screen {
     Pareto,
     /// What was found.
     Features,
+    /// Which features fire on a prompt.
+    Prompt,
+    /// The decoder directions as a map.
+    Directions,
+    /// What features mean, in words.
+    Labels,
 }
 
 impl Screen {
     /// Every screen, in the order of the rail.
-    pub const ALL: [Self; 6] =
-        [Self::Home, Self::Model, Self::Data, Self::Train, Self::Pareto, Self::Features];
+    pub const ALL: [Self; 9] = [
+        Self::Home,
+        Self::Model,
+        Self::Data,
+        Self::Train,
+        Self::Pareto,
+        Self::Features,
+        Self::Prompt,
+        Self::Directions,
+        Self::Labels,
+    ];
 
     /// Its name in the rail.
     pub fn name(self) -> &'static str {
@@ -43,6 +66,9 @@ impl Screen {
             Self::Train => "Train",
             Self::Pareto => "Pareto",
             Self::Features => "Features",
+            Self::Prompt => "Prompt",
+            Self::Directions => "Directions",
+            Self::Labels => "Labels",
         }
     }
 }
@@ -66,6 +92,12 @@ pub struct State {
     pub train: TrainState,
     /// Features.
     pub features: FeatureState,
+    /// The prompt.
+    pub prompt: PromptState,
+    /// The directions.
+    pub directions: DirectionsState,
+    /// The labels.
+    pub labels: LabelsState,
     /// The tour.
     pub tour: TourState,
     /// Whether something is held over the window, about to be dropped.

@@ -1,5 +1,9 @@
 //! What comes back from jobs, in the window's own words.
 
+mod directions;
+mod labels;
+mod prompt;
+
 use crate::drop::Dropped;
 use crate::state::{ModelFacts, NextAnswer, Preview};
 use crate::work::sweep::{self, Swept};
@@ -13,6 +17,10 @@ use sparsescope_core::training::TrainPoint;
 use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use directions::DirectionsEvent;
+pub use labels::LabelsEvent;
+pub use prompt::PromptEvent;
 
 /// What comes back from a job.
 pub enum Event {
@@ -44,6 +52,12 @@ pub enum Event {
     History(Result<(SaeRecord, Vec<TrainPoint>)>),
     /// An SAE and what is known of its latents; no table if nothing was collected.
     Features(Result<(SaeRecord, Option<Arc<FeatureTable>>)>),
+    /// Something of the prompt screen.
+    Prompt(PromptEvent),
+    /// Something of the directions screen.
+    Directions(DirectionsEvent),
+    /// Something of the labels screen.
+    Labels(LabelsEvent),
     /// Something of the running tour.
     Tour(tour::News),
     /// The tour has ended.

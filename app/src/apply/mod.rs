@@ -1,5 +1,9 @@
 //! The one place that carries out commands.
 
+mod directions;
+mod labels;
+mod prompt;
+
 use crate::app::Sparsescope;
 use crate::commands::Command;
 use crate::drop::{self, Dropped};
@@ -53,6 +57,9 @@ impl Sparsescope {
                 Screen::Train => self.state.train.failure = None,
                 Screen::Pareto => self.state.train.unlisted = None,
                 Screen::Features => self.state.features.failure = None,
+                Screen::Prompt => self.state.prompt.failure = None,
+                Screen::Directions => self.state.directions.failure = None,
+                Screen::Labels => self.state.labels.failure = None,
             },
             Command::Theme(theme) => ctx.set_theme(theme),
             Command::ShowRun(id) => self.show_run(id),
@@ -77,6 +84,9 @@ impl Sparsescope {
             Command::Evaluate(id) => self.evaluate(id),
             Command::Collect(corpus, rows) => self.collect(corpus, rows),
             Command::Capture { corpus, rows, tokens, to } => self.capture(corpus, rows, tokens, to),
+            Command::Prompt(command) => self.apply_prompt(command),
+            Command::Directions(command) => self.apply_directions(command),
+            Command::Labels(command) => self.apply_labels(command),
             Command::Tour => self.tour(),
         }
     }

@@ -1,6 +1,10 @@
 //! What a person can ask for. Panels and other threads send commands; one place
 //! (`app::apply`) carries them out, after the frame.
 
+mod directions;
+mod labels;
+mod prompt;
+
 use crate::jobs::JobId;
 use crate::state::Screen;
 use crate::work::sweep::SweepRequest;
@@ -9,6 +13,10 @@ use sparsescope_core::llama::Site;
 use sparsescope_core::training::TrainConfig;
 use sparsescope_core::workspace::SaeId;
 use std::path::PathBuf;
+
+pub use directions::DirectionsCommand;
+pub use labels::LabelsCommand;
+pub use prompt::PromptCommand;
 
 /// What a person can ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +81,12 @@ pub enum Command {
     Finding(u32),
     /// Choose a latent.
     Latent(Option<u32>),
+    /// Something on the prompt screen.
+    Prompt(PromptCommand),
+    /// Something on the directions screen.
+    Directions(DirectionsCommand),
+    /// Something on the labels screen.
+    Labels(LabelsCommand),
     /// Hold a job, or let it go on.
     PauseJob(JobId, bool),
     /// Stop a job.

@@ -1,0 +1,4 @@
+//! What comes back from the prompt screen's jobs.
+
+/// What comes back.
+pub enum PromptEvent {}
