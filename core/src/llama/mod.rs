@@ -5,6 +5,7 @@
 mod backward;
 mod cache;
 mod config;
+mod direct;
 mod files;
 mod forward;
 mod generate;
