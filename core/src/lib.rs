@@ -25,6 +25,8 @@ pub mod training;
 
 pub mod features;
 
+pub mod directions;
+
 pub mod workspace;
 
 pub mod benchmark;
