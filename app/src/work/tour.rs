@@ -6,9 +6,12 @@ use crate::format;
 use crate::state::{Edited, Figure, Finding, Findings};
 use sparsescope_core::Error;
 use sparsescope_core::Result;
-use sparsescope_core::demo::{CausalEdit, TourEvent, TourReport, TourRequest, tour};
+use sparsescope_core::demo::{
+    CausalEdit, ReadableFeature, TourEvent, TourReport, TourRequest, tour,
+};
 use sparsescope_core::features::{FeatureFile, FeatureTable};
 use sparsescope_core::jobs::JobContext;
+use sparsescope_core::labels::{LabelSource, NewLabel, index_contexts};
 use sparsescope_core::training::{TrainEvent, TrainPoint};
 use sparsescope_core::workspace::{NewRun, SaeRecord, Workspace};
 use std::collections::HashSet;
@@ -74,13 +77,33 @@ pub fn run(ctx: &JobContext<News>, workspace: &Path, device: &str) -> Result<Tou
     };
     let toured = tour(&inner, &model, &request);
     recorder.lock().unwrap_or_else(PoisonError::into_inner).write();
-    let db = db.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut db = db.lock().unwrap_or_else(PoisonError::into_inner);
     db.finish_run(run, &toured)?;
     let report = toured?;
     db.save_evaluation(id, &report.evaluation)?;
+    db.add_labels(id, &labels(&report))?;
     let table = FeatureFile::open(&request.out.join("features.safetensors"))?.into_table()?;
     db.save_features(id, &table)?;
+    index_contexts(ctx, &db, id)?;
     Ok(Toured { record: db.sae(id)?, table: Arc::new(table), findings: findings(&report) })
+}
+
+/// What the truth says of the features that were found, as labels of theirs.
+fn labels(report: &TourReport) -> Vec<NewLabel> {
+    let label = |feature: &ReadableFeature| NewLabel {
+        latent: feature.latent,
+        text: feature.meaning.clone(),
+        source: LabelSource::Truth {
+            f1: feature.f1,
+            definition: format!(
+                "F1 of this latent alone, with the threshold that is best on half of {} held-out \
+                 documents, on the other half of them. {}",
+                report.truth.documents, report.truth.definition
+            ),
+        },
+        scores: None,
+    };
+    report.readable.iter().map(label).collect()
 }
 
 /// The report as the home screen shows it.

@@ -10,6 +10,7 @@
 //! or went on with it for as long as that one lives. Calls may wait for the disk, so a window
 //! makes them from a thread of its own.
 
+mod labels;
 mod models;
 mod open;
 mod runs;
@@ -19,14 +20,18 @@ mod settings;
 mod sqlite;
 
 #[cfg(test)]
+mod label_tests;
+#[cfg(test)]
 mod tests;
 
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use labels::{Judged, LONGEST_LABEL, Label, LabelId, LabelScores, LabelSource, NewLabel};
 pub use models::KnownModel;
 pub use runs::{NewRun, Run};
+pub(crate) use saes::FEATURES;
 pub use saes::{RunStatus, SaeId, SaeRecord};
 
 /// Name of the database in the workspace's folder.

@@ -92,7 +92,7 @@ const COLUMNS: &str = "id, dir, architecture, latents, width, site, model, corpu
     status, failure, tokens_done, tokens_total, evaluation, features, created, updated";
 
 /// The file of the features within a dictionary's folder.
-const FEATURES: &str = "features.safetensors";
+pub(crate) const FEATURES: &str = "features.safetensors";
 
 impl Workspace {
     /// Every dictionary, the latest first. A run whose program is gone is found interrupted here.
@@ -171,6 +171,18 @@ impl Workspace {
         self.open_features(id)?.map(FeatureFile::into_table).transpose()
     }
 
+    /// The dictionaries whose features were collected, and their folders: all, or `only` one.
+    pub(crate) fn searchable(&self, only: Option<SaeId>) -> Result<Vec<(SaeId, PathBuf)>> {
+        let what = "Could not list the SAEs";
+        let sql = "SELECT id, dir FROM saes
+                   WHERE features IS NOT NULL AND (?1 IS NULL OR id = ?1) ORDER BY id DESC";
+        let mut query = self.db.prepare_cached(sql).doing(what)?;
+        let rows = query
+            .query_map([only], |row| Ok((row.get(0)?, self.root.join(row.get::<_, String>(1)?))))
+            .doing(what)?;
+        rows.collect::<rusqlite::Result<_>>().doing(what)
+    }
+
     /// The curves of the run, in order of steps.
     ///
     /// # Errors
@@ -183,7 +195,8 @@ impl Workspace {
         rows.collect::<rusqlite::Result<_>>().doing(what)
     }
 
-    /// Forgets the dictionary and deletes its folder.
+    /// Forgets the dictionary and deletes its folder; its labels, those written by hand included,
+    /// and what language models answered about it go with it. Whoever offers this says so first.
     ///
     /// # Errors
     /// A program trains it now, there is no such dictionary, or its folder cannot be deleted.
@@ -243,7 +256,10 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::internal("Could not save", e.to_string()))
 }
 
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
     text(row, column, |t| serde_json::from_str(t).ok())
 }
 

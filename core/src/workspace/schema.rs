@@ -8,7 +8,8 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION: i64 = 0x5350_5343;
 
 /// Step `i` leads from version `i` to `i + 1`. A step that was released is never changed.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE models (
         hash TEXT PRIMARY KEY,
         path TEXT NOT NULL,
@@ -45,16 +46,84 @@ const STEPS: &[&str] = &["
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE labels (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        sae INTEGER NOT NULL REFERENCES saes(id) ON DELETE CASCADE,
+        latent INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        source TEXT NOT NULL,
+        scores TEXT,
+        current INTEGER NOT NULL,
+        created INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX labels_of_latent ON labels (sae, latent);
+    CREATE UNIQUE INDEX shown_label ON labels (sae, latent) WHERE current = 1;
+    CREATE VIRTUAL TABLE label_search USING fts5 (
+        text, content = 'labels', content_rowid = 'id', prefix = '1 2 3',
+        tokenize = 'unicode61 remove_diacritics 2'
+    );
+    CREATE TRIGGER label_shown AFTER UPDATE OF current ON labels WHEN new.current > old.current
+    BEGIN
+        INSERT INTO label_search (rowid, text) VALUES (new.id, new.text);
+    END;
+    CREATE TRIGGER label_hidden AFTER UPDATE OF current ON labels WHEN new.current < old.current
+    BEGIN
+        INSERT INTO label_search (label_search, rowid, text) VALUES ('delete', old.id, old.text);
+    END;
+    CREATE TRIGGER label_gone AFTER DELETE ON labels WHEN old.current = 1
+    BEGIN
+        INSERT INTO label_search (label_search, rowid, text) VALUES ('delete', old.id, old.text);
+    END;
+    CREATE TABLE label_runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        sae INTEGER NOT NULL REFERENCES saes(id) ON DELETE CASCADE,
+        request TEXT NOT NULL,
+        confirmed TEXT NOT NULL,
+        status TEXT NOT NULL,
+        failure TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE label_batches (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run INTEGER NOT NULL REFERENCES label_runs(id) ON DELETE CASCADE,
+        remote TEXT,
+        state TEXT NOT NULL,
+        counts TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE label_calls (
+        run INTEGER NOT NULL REFERENCES label_runs(id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        latent INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        expected TEXT NOT NULL,
+        reply TEXT,
+        failure TEXT,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        batch INTEGER,
+        updated INTEGER NOT NULL,
+        PRIMARY KEY (run, name)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The version of the tables that this program writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
 /// Brings the tables to [`VERSION`]: makes them in an empty file, refuses a foreign or newer one.
 pub(super) fn migrate(db: &mut Connection, what: &str) -> Result<()> {
+    migrate_to(db, VERSION, what)
+}
+
+/// Brings the tables to version `to`.
+pub(super) fn migrate_to(db: &mut Connection, to: i64, what: &str) -> Result<()> {
     // Most openings find everything in place and need no lock on the file.
-    if number(db, "application_id", what)? == APPLICATION
-        && number(db, "user_version", what)? == VERSION
+    if number(db, "application_id", what)? == APPLICATION && number(db, "user_version", what)? == to
     {
         return Ok(());
     }
@@ -72,7 +141,7 @@ pub(super) fn migrate(db: &mut Connection, what: &str) -> Result<()> {
             "Choose another folder, or move the file away",
         ));
     }
-    if version > VERSION {
+    if version > to {
         return Err(Error::format(
             what,
             format!(
@@ -81,11 +150,11 @@ pub(super) fn migrate(db: &mut Connection, what: &str) -> Result<()> {
             "Use that newer version, or choose another folder",
         ));
     }
-    for step in &STEPS[version.max(0) as usize..] {
+    for step in &STEPS[version.max(0) as usize..to as usize] {
         change.execute_batch(step).doing(what)?;
     }
     change.pragma_update(None, "application_id", APPLICATION).doing(what)?;
-    change.pragma_update(None, "user_version", VERSION).doing(what)?;
+    change.pragma_update(None, "user_version", to).doing(what)?;
     change.commit().doing(what)
 }
 
