@@ -12,6 +12,7 @@ use crate::state::{Notice, NoticeText, Screen, State};
 use crate::theme::{self, palette};
 use crate::widgets::icon::{self, Icon};
 use crate::widgets::{job_bar::job_bar, notice::notices};
+use crate::work::saes::OpenSaes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use egui::{
     Align2, CentralPanel, Context, Frame, Id, Key, Margin, Modifiers, Order, Panel, Rect,
@@ -90,6 +91,8 @@ pub struct Sparsescope {
     /// The model in use; jobs share it, the screens do not see it.
     pub(crate) model: Option<Model>,
     pub(crate) device: String,
+    /// Dictionaries that jobs have opened.
+    pub(crate) saes: OpenSaes,
     /// What is asked of the run under way.
     pub(crate) requests: Requests,
     pub(crate) sender: Sender<Command>,
@@ -120,6 +123,7 @@ impl Sparsescope {
             jobs: Jobs::new(wake),
             model: None,
             device,
+            saes: OpenSaes::default(),
             requests: Requests::default(),
             sender,
             receiver,

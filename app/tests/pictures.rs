@@ -5,7 +5,7 @@ mod headless;
 
 use egui::{Theme, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use headless::{fixture, window};
+use headless::{fixture, reading, window};
 use sparsescope::app::Sparsescope;
 use sparsescope::state::{Notice, NoticeText, Screen, State};
 use sparsescope_core::Error;
@@ -213,4 +213,37 @@ fn a_screen_of_3840_by_2160_is_filled() {
     // Kept small: what is looked at is where things stand.
     let small = image::imageops::thumbnail(&picture, 960, 540);
     egui_kittest::image_snapshot(&small, "train_4k");
+}
+
+#[test]
+fn prompt() {
+    both("prompt", |app| {
+        show(Screen::Prompt, |_| {})(app);
+        let mut form = std::mem::take(&mut app.forms_mut().prompt);
+        reading::prompt(app.state_mut(), &mut form);
+        form.rank = sparsescope::forms::Rank::Attribution;
+        app.forms_mut().prompt = form;
+    });
+}
+
+#[test]
+fn prompt_empty() {
+    both("prompt_empty", show(Screen::Prompt, |_| {}));
+}
+
+#[test]
+fn prompt_failed() {
+    both("prompt_failed", |app| {
+        show(Screen::Prompt, |_| {})(app);
+        let mut form = std::mem::take(&mut app.forms_mut().prompt);
+        reading::prompt(app.state_mut(), &mut form);
+        app.state_mut().prompt.reading = None;
+        app.state_mut().prompt.failure = Some(Error::setting(
+            "The dictionary was trained elsewhere",
+            "it was trained on model 3f9ab1c07de2, and this is model 90b1aa04c2d1: its latents \
+             would mean nothing here, and every number would look like a result",
+            "Choose what it was trained on",
+        ));
+        app.forms_mut().prompt = form;
+    });
 }

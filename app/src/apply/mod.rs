@@ -43,10 +43,7 @@ impl Sparsescope {
             Command::AskNext(text) => self.ask_next(text),
             Command::Preview(corpus, rows) => self.preview(corpus, rows),
             Command::Finding(latent) => self.read_finding(latent),
-            Command::Latent(latent) => {
-                self.state.features.latent = latent;
-                self.forms.features.reveal = true;
-            }
+            Command::Latent(latent) => self.choose_latent(latent),
             Command::PauseJob(id, paused) => self.jobs.pause(id, paused),
             Command::CancelJob(id) => self.jobs.cancel(id, "you stopped it"),
             Command::Dismiss(id) => self.state.notices.retain(|n| n.id != id),
@@ -89,6 +86,12 @@ impl Sparsescope {
             Command::Labels(command) => self.apply_labels(command),
             Command::Tour => self.tour(),
         }
+    }
+
+    /// Shows a latent of the dictionary that is open.
+    pub(crate) fn choose_latent(&mut self, latent: Option<u32>) {
+        self.state.features.latent = latent;
+        self.forms.features.reveal = true;
     }
 
     fn go(&mut self, screen: Screen) {

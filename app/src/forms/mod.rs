@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 pub use directions::DirectionsForm;
 pub use labels::LabelsForm;
-pub use prompt::PromptForm;
+pub use prompt::{PromptForm, PromptRow, Rank};
 
 /// The forms of all screens.
 #[derive(Debug, Default)]

@@ -13,6 +13,7 @@ pub mod model;
 pub mod pareto;
 pub mod pareto_table;
 pub mod prompt;
+pub mod prompt_table;
 pub mod rail;
 pub mod runs;
 pub mod sweep;

@@ -8,7 +8,7 @@ use crate::jobs::{JobId, JobView};
 use egui_plot::PlotPoint;
 use sparsescope_core::Error;
 use sparsescope_core::evaluation::Evaluation;
-use sparsescope_core::features::FeatureTable;
+use sparsescope_core::features::{FeatureTable, LatentSummary};
 use sparsescope_core::llama::Site;
 use sparsescope_core::training::{TrainConfig, TrainPoint};
 use sparsescope_core::workspace::{SaeId, SaeRecord};
@@ -396,6 +396,20 @@ pub struct FeatureState {
     pub latent: Option<u32>,
     /// The latent to choose once the SAE that is being opened is there.
     pub wanted: Option<u32>,
+}
+
+impl FeatureState {
+    /// What was collected of a latent.
+    pub fn summary(&self, latent: u32) -> Option<&LatentSummary> {
+        let table = self.table.as_deref()?;
+        let at = table.latents.binary_search_by_key(&latent, |l| l.index).ok()?;
+        table.latents.get(at)
+    }
+
+    /// What a latent is called, if it has a label.
+    pub fn label(&self, _latent: u32) -> Option<&str> {
+        None
+    }
 }
 
 /// The tour.

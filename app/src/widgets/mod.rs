@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod card;
+pub mod choices;
 pub mod icon;
 pub mod job_bar;
 pub mod marker;
@@ -9,4 +10,5 @@ pub mod metric_plot;
 pub mod notice;
 pub mod scatter;
 pub mod site_diagram;
+pub mod strip;
 pub mod token_strip;

@@ -124,7 +124,13 @@ pub fn chips(ui: &mut Ui, chips: &[Chip<'_>], lines: usize) -> Response {
 
 /// Where boxes of these widths go when they wrap at `width`, and the room they take. With a
 /// limit of lines, boxes past the last line are left out.
-fn flow(widths: &[f32], width: f32, height: f32, gap: f32, lines: usize) -> (Vec<Rect>, Vec2) {
+pub(super) fn flow(
+    widths: &[f32],
+    width: f32,
+    height: f32,
+    gap: f32,
+    lines: usize,
+) -> (Vec<Rect>, Vec2) {
     let mut places = Vec::with_capacity(widths.len());
     let (mut x, mut y, mut widest) = (0.0_f32, 0.0_f32, 0.0_f32);
     for &w in widths {

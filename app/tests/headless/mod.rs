@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod fixture;
+pub mod reading;
 pub mod soft;
 
 use egui::{Theme, Vec2};
