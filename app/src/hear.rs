@@ -7,6 +7,7 @@ use crate::state::{Curves, NoticeText, SweepLine, SweepView};
 use crate::work::sweep::{self, Swept};
 use crate::work::tour::{self, Toured};
 use crate::work::train::News;
+use sparsescope_core::features::LatentDetail;
 use sparsescope_core::llama::Site;
 use sparsescope_core::training::TrainEvent;
 use sparsescope_core::workspace::SaeId;
@@ -46,6 +47,7 @@ impl Sparsescope {
             }
             Event::History(Err(error)) => self.state.train.failure = Some(error),
             Event::Features(outcome) => self.features_opened(outcome),
+            Event::Detail(sae, outcome) => self.detail_read(sae, outcome),
             Event::Run(news) => self.run_told(news),
             Event::Sweep(news) => self.sweep_told(news),
             Event::Swept(outcome) => self.swept(outcome),
@@ -89,7 +91,7 @@ impl Sparsescope {
                 let best = self.state.tour.findings.as_ref();
                 self.state.features.wanted =
                     best.and_then(|f| f.features.first()).map(|f| f.latent);
-                self.features_opened(Ok((toured.record, Some(toured.table))));
+                self.features_opened(Ok((toured.record, Ok(toured.table))));
             }
             Err(error) if error.is_cancelled() => {}
             Err(error) => self.state.tour.failure = Some(error),
@@ -281,23 +283,36 @@ impl Sparsescope {
         }
     }
 
-    fn features_opened(
-        &mut self,
-        outcome: Result<(
-            sparsescope_core::workspace::SaeRecord,
-            Option<std::sync::Arc<sparsescope_core::features::FeatureTable>>,
-        )>,
-    ) {
+    fn features_opened(&mut self, outcome: Result<crate::work::runs::Opened>) {
         let features = &mut self.state.features;
         features.pending = false;
         match outcome {
             Ok((sae, table)) => {
                 features.sae = Some(sae);
-                features.latent =
+                let (table, failure) = match table {
+                    Ok(table) => (table, None),
+                    Err(error) => (None, Some(error)),
+                };
+                let wanted =
                     features.wanted.take().or_else(|| table.as_ref().and_then(|t| strongest(t)));
+                features.failure = failure;
                 features.table = table;
                 features.version += 1;
+                features.detail = None;
+                self.choose_latent(wanted);
             }
+            Err(error) => self.feature_failure(error),
+        }
+    }
+
+    fn detail_read(&mut self, sae: SaeId, outcome: Result<std::sync::Arc<LatentDetail>>) {
+        let features = &mut self.state.features;
+        if features.sae.as_ref().map(|s| s.id) != Some(sae) {
+            return;
+        }
+        match outcome {
+            Ok(detail) if features.latent == Some(detail.latent) => features.detail = Some(detail),
+            Ok(_) => {}
             Err(error) => self.feature_failure(error),
         }
     }
@@ -311,9 +326,8 @@ impl Sparsescope {
 
 /// The latent to show first: the one that fires most often without firing everywhere.
 fn strongest(table: &sparsescope_core::features::FeatureTable) -> Option<u32> {
-    let readable = |l: &&sparsescope_core::features::LatentSummary| {
-        l.density > 0.0 && l.density < 0.1 && !l.contexts.is_empty()
-    };
+    let readable =
+        |l: &&sparsescope_core::features::LatentSummary| l.density > 0.0 && l.density < 0.1;
     let best = table.latents.iter().filter(readable).max_by(|a, b| a.max.total_cmp(&b.max));
     best.or(table.latents.first()).map(|l| l.index)
 }

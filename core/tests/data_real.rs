@@ -140,15 +140,19 @@ fn features_of_real_text() {
         contexts_per_latent: 10,
         ..CollectSpec::new(corpus.clone(), rows)
     };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("features.safetensors");
     let since = Instant::now();
-    let table = collect(&JobContext::<()>::unwatched(), &model, &sae, &spec).unwrap();
+    let table = collect(&JobContext::<()>::unwatched(), &model, &sae, &spec, &path).unwrap();
     println!("{:.0} tokens a second", table.tokens as f64 / since.elapsed().as_secs_f64());
     assert_eq!(table.latents.len(), sae.latents());
-    for latent in &table.latents {
-        assert!(
-            latent.contexts.is_sorted_by(|a, b| { a.activations[a.peak] >= b.activations[b.peak] })
-        );
-        if let Some(best) = latent.contexts.first() {
+    let mut file = FeatureFile::open(&path).unwrap();
+    assert_eq!(file.table().unwrap(), table);
+    for (place, latent) in table.latents.iter().enumerate() {
+        let detail = file.detail(place).unwrap();
+        let top = detail.top();
+        assert!(top.is_sorted_by(|a, b| { a.activations[a.peak] >= b.activations[b.peak] }));
+        if let Some(best) = top.first() {
             assert_eq!(best.activations[best.peak], latent.max);
             assert_eq!(best.tokens.len(), best.activations.len());
         }
@@ -157,8 +161,4 @@ fn features_of_real_text() {
     for pair in table.latents.chunks(2) {
         assert!((pair[0].density + pair[1].density - 1.0).abs() < 1e-3);
     }
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("features.safetensors");
-    FeatureFile::save(&path, &table).unwrap();
-    assert_eq!(FeatureFile::open(&path).unwrap().into_table().unwrap(), table);
 }

@@ -16,6 +16,7 @@ use crate::work::{self, browse::Wanted};
 use egui::Context;
 use sparsescope_core::activations::{CaptureSpec, StoreDtype, StreamSpec, capture};
 use sparsescope_core::corpus::{CorpusSpec, RowSpec};
+use sparsescope_core::features::CollectSpec;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::training::{Requests, TrainConfig};
 use sparsescope_core::workspace::{SaeId, SaeRecord};
@@ -86,12 +87,6 @@ impl Sparsescope {
             Command::Labels(command) => self.apply_labels(command),
             Command::Tour => self.tour(),
         }
-    }
-
-    /// Shows a latent of the dictionary that is open.
-    pub(crate) fn choose_latent(&mut self, latent: Option<u32>) {
-        self.state.features.latent = latent;
-        self.forms.features.reveal = true;
     }
 
     fn go(&mut self, screen: Screen) {
@@ -253,6 +248,30 @@ impl Sparsescope {
         );
     }
 
+    /// Chooses a latent of the SAE that is open, and has what was kept of it read.
+    pub(crate) fn choose_latent(&mut self, latent: Option<u32>) {
+        self.forms.features.reveal = true;
+        let features = &mut self.state.features;
+        features.latent = latent;
+        if features.detail.as_ref().map(|d| d.latent) == latent {
+            return;
+        }
+        features.detail = None;
+        let (Some(sae), Some(table), Some(latent)) = (&features.sae, &features.table, latent)
+        else {
+            return;
+        };
+        let Some(place) = table.latents.iter().position(|l| l.index == latent) else { return };
+        let (id, path) = (sae.id, sae.features_path());
+        self.jobs.start(
+            Kind::Detail,
+            format!("Read latent {latent}"),
+            move |_| work::features::detail(&path, place),
+            |()| None,
+            move |outcome| Some(Event::Detail(id, outcome)),
+        );
+    }
+
     fn in_use(&self) -> Option<InUse> {
         let path = self.state.model.facts.as_ref().and_then(|f| f.path.clone());
         let model = self.model.clone()?;
@@ -346,12 +365,11 @@ impl Sparsescope {
         let Some(used) = self.in_use() else { return };
         self.state.features.failure = None;
         let workspace = self.state.workspace.clone();
+        let spec = CollectSpec { tokens: work::features::TOKENS, ..CollectSpec::new(corpus, rows) };
         self.jobs.start(
             Kind::Collect,
             "Collect features",
-            move |ctx| {
-                work::features::collect_again(ctx, &workspace, id, &used.model, &corpus, rows)
-            },
+            move |ctx| work::features::collect_again(ctx, &workspace, id, &used.model, &spec),
             |()| None,
             |outcome| Some(Event::Features(outcome)),
         );
@@ -404,7 +422,7 @@ impl Sparsescope {
         let open = self.state.features.sae.as_ref().map(|s| s.id);
         if open.is_some() && open == self.state.tour.sae {
             self.state.screen = Screen::Features;
-            self.state.features.latent = Some(latent);
+            self.choose_latent(Some(latent));
             self.forms.features.reveal = true;
         } else if let Some(id) = self.state.tour.sae {
             self.state.features.wanted = Some(latent);

@@ -89,7 +89,8 @@ impl WithSae {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder of a dictionary of which the folder or a file is named.
+pub fn folder_of(path: &Path) -> &Path {
     match path.is_file() {
         true => path.parent().unwrap_or(path),
         false => path,

@@ -6,12 +6,13 @@ mod prompt;
 
 use crate::drop::Dropped;
 use crate::state::{ModelFacts, NextAnswer, Preview};
+use crate::work::runs::Opened;
 use crate::work::sweep::{self, Swept};
 use crate::work::tour::{self, Toured};
 use crate::work::train::News;
 use sparsescope_core::Result;
 use sparsescope_core::activations::CaptureOutcome;
-use sparsescope_core::features::FeatureTable;
+use sparsescope_core::features::LatentDetail;
 use sparsescope_core::llama::Model;
 use sparsescope_core::training::TrainPoint;
 use sparsescope_core::workspace::{SaeId, SaeRecord};
@@ -50,8 +51,10 @@ pub enum Event {
     Evaluated(Result<SaeId>),
     /// The curves of a run.
     History(Result<(SaeRecord, Vec<TrainPoint>)>),
-    /// An SAE and what is known of its latents; no table if nothing was collected.
-    Features(Result<(SaeRecord, Option<Arc<FeatureTable>>)>),
+    /// An SAE and what is known of its latents.
+    Features(Result<Opened>),
+    /// What was kept of a latent of the SAE that is open.
+    Detail(SaeId, Result<Arc<LatentDetail>>),
     /// Something of the prompt screen.
     Prompt(PromptEvent),
     /// Something of the directions screen.

@@ -96,7 +96,7 @@ fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) 
     ui.horizontal(|ui| {
         let room = ui.available_width() - 116.0;
         let field = TextEdit::singleline(&mut form.filter)
-            .hint_text("Text, or a latent's number")
+            .hint_text("A latent's number")
             .desired_width(room);
         let response = ui.add(field).accessible_name("Filter latents");
         ring(ui, response);
@@ -270,10 +270,7 @@ fn refresh(form: &mut FeatureForm, table: &FeatureTable, version: u64) {
 fn rows(table: &FeatureTable, key: &RowsKey) -> Vec<u32> {
     let number: Option<u32> = key.filter.parse().ok();
     let fits = |l: &LatentSummary| {
-        (!key.hide_dead || l.density > 0.0)
-            && (key.filter.is_empty()
-                || number == Some(l.index)
-                || number.is_none() && l.contexts.iter().any(|c| holds(&c.tokens, &key.filter)))
+        (!key.hide_dead || l.density > 0.0) && (key.filter.is_empty() || number == Some(l.index))
     };
     let mut rows: Vec<u32> =
         (0..table.latents.len() as u32).filter(|&i| fits(&table.latents[i as usize])).collect();
@@ -292,10 +289,6 @@ fn rows(table: &FeatureTable, key: &RowsKey) -> Vec<u32> {
         rows.sort_by(|a, b| value(a).total_cmp(&value(b)));
     }
     rows
-}
-
-fn holds(tokens: &[String], wanted: &str) -> bool {
-    tokens.concat().to_lowercase().contains(wanted)
 }
 
 /// Latents by log10 of their density, in bins of a quarter.
@@ -346,21 +339,16 @@ pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, form: &FeatureForm, data: &DataForm) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sparsescope_core::features::Context;
 
     fn table() -> FeatureTable {
-        let latent = |index, density, max: f32, word: &str| LatentSummary {
+        let latent = |index, density, max: f32| LatentSummary {
             index,
             density,
             max,
             mean: max / 2.0,
-            contexts: vec![Context {
-                tokens: vec!["The".into(), word.into()],
-                ..Context::default()
-            }],
+            ..LatentSummary::default()
         };
-        let latents =
-            vec![latent(0, 0.1, 3.0, " cat"), latent(1, 0.0, 0.0, ""), latent(2, 0.5, 1.0, " Sea")];
+        let latents = vec![latent(0, 0.1, 3.0), latent(1, 0.0, 0.0), latent(2, 0.5, 1.0)];
         FeatureTable { latents, ..FeatureTable::default() }
     }
 
@@ -374,7 +362,6 @@ mod tests {
         assert_eq!(rows(&t, &key(Order::Index, false, "", false)), [0, 1, 2]);
         assert_eq!(rows(&t, &key(Order::Density, true, "", false)), [2, 0, 1]);
         assert_eq!(rows(&t, &key(Order::Max, true, "", true)), [0, 2]);
-        assert_eq!(rows(&t, &key(Order::Index, false, "the sea", false)), [2]);
         assert_eq!(rows(&t, &key(Order::Index, false, "1", false)), [1]);
     }
 

@@ -27,7 +27,7 @@ pub fn latent(ui: &mut Ui, cx: &Cx<'_>, table: &FeatureTable) {
         }
     });
     figures(ui, table, latent);
-    if latent.contexts.is_empty() {
+    if latent.fired == 0 {
         let text = format!(
             "It fired on none of the {} tokens of the sample.",
             format::grouped(table.tokens)
@@ -36,8 +36,9 @@ pub fn latent(ui: &mut Ui, cx: &Cx<'_>, table: &FeatureTable) {
         return;
     }
     ui.add_space(4.0);
+    let Some(detail) = &cx.state.features.detail else { return };
     ui.label(weak(ui, "Strongest contexts; shade is activation, the peak is underlined"));
-    for context in &latent.contexts {
+    for context in detail.top() {
         card(ui, |ui| {
             let peak = context.activations.get(context.peak).copied().unwrap_or(0.0);
             shaded(

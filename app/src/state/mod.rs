@@ -8,7 +8,7 @@ use crate::jobs::{JobId, JobView};
 use egui_plot::PlotPoint;
 use sparsescope_core::Error;
 use sparsescope_core::evaluation::Evaluation;
-use sparsescope_core::features::{FeatureTable, LatentSummary};
+use sparsescope_core::features::{FeatureTable, LatentDetail, LatentSummary};
 use sparsescope_core::llama::Site;
 use sparsescope_core::training::{TrainConfig, TrainPoint};
 use sparsescope_core::workspace::{SaeId, SaeRecord};
@@ -394,6 +394,8 @@ pub struct FeatureState {
     pub failure: Option<Error>,
     /// The chosen latent.
     pub latent: Option<u32>,
+    /// What was kept of it, once it was read.
+    pub detail: Option<Arc<LatentDetail>>,
     /// The latent to choose once the SAE that is being opened is there.
     pub wanted: Option<u32>,
 }

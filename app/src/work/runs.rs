@@ -44,10 +44,13 @@ pub fn history(workspace: &Path, id: SaeId) -> Result<(SaeRecord, Vec<TrainPoint
     Ok((workspace.sae(id)?, workspace.history(id)?))
 }
 
+/// An SAE, and its features: `None` if none were collected, an error if they cannot be read.
+pub type Opened = (SaeRecord, Result<Option<Arc<FeatureTable>>>);
+
 /// An SAE and its features, if they were collected.
-pub fn features(workspace: &Path, id: SaeId) -> Result<(SaeRecord, Option<Arc<FeatureTable>>)> {
+pub fn features(workspace: &Path, id: SaeId) -> Result<Opened> {
     let workspace = Workspace::open(workspace)?;
-    Ok((workspace.sae(id)?, workspace.load_features(id)?.map(Arc::new)))
+    Ok((workspace.sae(id)?, workspace.load_features(id).map(|table| table.map(Arc::new))))
 }
 
 /// Brings what is in `folder` into the workspace: a dictionary, or every one of a sweep's folder.

@@ -9,7 +9,7 @@ use sparsescope_core::Result;
 use sparsescope_core::demo::{
     CausalEdit, ReadableFeature, TourEvent, TourReport, TourRequest, tour,
 };
-use sparsescope_core::features::{FeatureFile, FeatureTable};
+use sparsescope_core::features::FeatureTable;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::labels::{LabelSource, NewLabel, index_contexts};
 use sparsescope_core::training::{TrainEvent, TrainPoint};
@@ -31,7 +31,7 @@ pub struct Toured {
     /// Its run.
     pub record: SaeRecord,
     /// What is known of its latents.
-    pub table: Arc<FeatureTable>,
+    pub table: Option<Arc<FeatureTable>>,
     /// What it found.
     pub findings: Findings,
 }
@@ -82,10 +82,10 @@ pub fn run(ctx: &JobContext<News>, workspace: &Path, device: &str) -> Result<Tou
     let report = toured?;
     db.save_evaluation(id, &report.evaluation)?;
     db.add_labels(id, &labels(&report))?;
-    let table = FeatureFile::open(&request.out.join("features.safetensors"))?.into_table()?;
-    db.save_features(id, &table)?;
+    db.keep_features(id)?;
     index_contexts(ctx, &db, id)?;
-    Ok(Toured { record: db.sae(id)?, table: Arc::new(table), findings: findings(&report) })
+    let (record, table) = super::runs::features(workspace, id)?;
+    Ok(Toured { record, table: table?, findings: findings(&report) })
 }
 
 /// What the truth says of the features that were found, as labels of theirs.

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use sparsescope_core::activations::{LiveSource, StreamSpec, check_of};
 use sparsescope_core::corpus::{CorpusSpec, RowSpec};
 use sparsescope_core::evaluation::{EvalSpec, Evaluation, LossProbe, evaluate};
-use sparsescope_core::features::FeatureTable;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::{Model, Site, memory};
 use sparsescope_core::training::{self, Planned, Requests, TrainConfig, TrainEvent, TrainPoint};
@@ -158,9 +157,9 @@ fn go(
     let evaluation = evaluate(ctx, model, &sae, &spec)?;
     db.save_evaluation(id, &evaluation)?;
     ctx.emit(News::Evaluated(Box::new(evaluation)));
-    let table: FeatureTable =
-        super::features::collect(ctx, model, &sae, &request.corpus, rows, config.seed)?;
-    db.save_features(id, &table)?;
+    let out = db.sae(id)?.features_path();
+    super::features::collect(ctx, model, &sae, &request.corpus, rows, config.seed, &out)?;
+    db.keep_features(id)?;
     Ok(id)
 }
 

@@ -6,7 +6,9 @@ use sparsescope::state::{
     State, SweepLine, SweepView,
 };
 use sparsescope_core::evaluation::{Evaluation, LossRecovered};
-use sparsescope_core::features::{Context, FeatureTable, LatentSummary};
+use sparsescope_core::features::{
+    Context, ContextGroup, FeatureTable, GroupKind, LatentDetail, LatentSummary,
+};
 use sparsescope_core::jobs::Snapshot;
 use sparsescope_core::llama::Site;
 use sparsescope_core::sae::Architecture;
@@ -189,14 +191,27 @@ pub fn table(latents: usize) -> Arc<FeatureTable> {
         let spread = ((index * 2_654_435_761) % 9973) as f32 / 9973.0;
         let density = if silent { 0.0 } else { 10f32.powf(-4.6 + 3.4 * spread) };
         let max = if silent { 0.0 } else { 1.5 + 9.0 * ((index * 37) % 89) as f32 / 89.0 };
-        let contexts = if silent || index > 40 { Vec::new() } else { contexts(index, max) };
-        LatentSummary { index: index as u32, density, mean: max * 0.41, max, contexts }
+        LatentSummary {
+            index: index as u32,
+            fired: (f64::from(density) * 500_000.0) as u64,
+            density,
+            mean: max * 0.41,
+            max,
+            ..LatentSummary::default()
+        }
     };
     Arc::new(FeatureTable {
         corpus: "builtin".into(),
         tokens: 500_000,
         latents: (0..latents).map(one).collect(),
     })
+}
+
+/// What was kept of latent `index` of [`table`].
+pub fn detail(index: usize) -> Arc<LatentDetail> {
+    let max = table(index + 1).latents[index].max;
+    let group = ContextGroup { kind: GroupKind::Top, contexts: contexts(index, max) };
+    Arc::new(LatentDetail { latent: index as u32, groups: vec![group], ..LatentDetail::default() })
 }
 
 fn contexts(index: usize, max: f32) -> Vec<Context> {
@@ -212,7 +227,16 @@ fn contexts(index: usize, max: f32) -> Vec<Context> {
             }
         };
         let activations = (0..tokens.len()).map(activation).collect();
-        Context { document: 1200 + 31 * i as u64, start: 14 * i as u32, tokens, activations, peak }
+        Context {
+            row: 70 * i as u64,
+            document: 1200 + 31 * i as u64,
+            start: 14 * i as u32,
+            ids: (0..tokens.len() as u32).collect(),
+            tokens,
+            activations,
+            peak,
+            ..Context::default()
+        }
     };
     (0..8).map(one).collect()
 }
@@ -222,6 +246,7 @@ pub fn features(state: &mut State) {
     state.features.table = Some(table(1024));
     state.features.version = 1;
     state.features.latent = Some(5);
+    state.features.detail = Some(detail(5));
 }
 
 pub fn findings(state: &mut State) {

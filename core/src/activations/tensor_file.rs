@@ -30,6 +30,7 @@ impl Column {
         Self::flat(name, "U64", 8, values.into_iter().flat_map(u64::to_le_bytes).collect())
     }
 
+    #[cfg(test)]
     pub fn f32(name: &'static str, values: impl IntoIterator<Item = f32>) -> Self {
         Self::flat(name, "F32", 4, values.into_iter().flat_map(f32::to_le_bytes).collect())
     }
@@ -56,18 +57,9 @@ struct Entry {
 
 /// Writes `columns` to `path`, beside it first; returns the file's SHA-256 and its size.
 pub(crate) fn write(path: &Path, columns: &[Column]) -> Result<(String, u64)> {
-    let mut entries = BTreeMap::new();
-    let mut at = 0;
-    for column in columns {
-        let end = at + column.bytes.len() as u64;
-        let (dtype, shape) = (column.dtype.to_owned(), column.shape.clone());
-        entries.insert(column.name, Entry { dtype, shape, data_offsets: (at, end) });
-        at = end;
-    }
-    let mut header = serde_json::to_vec(&entries)
-        .map_err(|e| Error::internal("A tensor file could not be described", e.to_string()))?;
-    // The data begin at a multiple of 8, so that a reader may map them.
-    header.resize(header.len().next_multiple_of(8), b' ');
+    let described =
+        columns.iter().map(|c| (c.name, c.dtype, c.shape.clone(), c.bytes.len() as u64));
+    let (header, at) = header(described)?;
     let mut hash = Sha256::new();
     let length = (header.len() as u64).to_le_bytes();
     write_atomically(path, |file| {
@@ -79,6 +71,98 @@ pub(crate) fn write(path: &Path, columns: &[Column]) -> Result<(String, u64)> {
         Ok(())
     })?;
     Ok((hex(&hash.finalize()), 8 + header.len() as u64 + at))
+}
+
+/// The header of a file of such tensors (name, type, shape, bytes), and the bytes of them all.
+fn header(
+    tensors: impl Iterator<Item = (&'static str, &'static str, Vec<usize>, u64)>,
+) -> Result<(Vec<u8>, u64)> {
+    let mut entries = BTreeMap::new();
+    let mut at = 0;
+    for (name, dtype, shape, bytes) in tensors {
+        let (dtype, end) = (dtype.to_owned(), at + bytes);
+        entries.insert(name, Entry { dtype, shape, data_offsets: (at, end) });
+        at = end;
+    }
+    let mut header = serde_json::to_vec(&entries)
+        .map_err(|e| Error::internal("A tensor file could not be described", e.to_string()))?;
+    // The data begin at a multiple of 8, so that a reader may map them.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok((header, at))
+}
+
+/// A tensor that is never in memory as a whole.
+pub(crate) struct Stream<'a> {
+    pub name: &'static str,
+    pub dtype: &'static str,
+    pub shape: Vec<usize>,
+    /// Writes its bytes.
+    pub write: Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + 'a>,
+}
+
+impl<'a> Stream<'a> {
+    /// Numbers, each given as its bytes.
+    pub fn numbers<const N: usize>(
+        name: &'static str,
+        dtype: &'static str,
+        shape: Vec<usize>,
+        values: impl Iterator<Item = [u8; N]> + 'a,
+    ) -> Self {
+        let write = move |out: &mut dyn Write| {
+            for value in values {
+                out.write_all(&value)?;
+            }
+            Ok(())
+        };
+        Self { name, dtype, shape, write: Box::new(write) }
+    }
+}
+
+/// Writes `streams` to `path`, beside it first, asking `check` on the way.
+pub(crate) fn write_streams(
+    path: &Path,
+    streams: Vec<Stream<'_>>,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<()> {
+    let size = |s: &Stream<'_>| s.shape.iter().product::<usize>() as u64 * size_of_dtype(s.dtype);
+    let described = streams.iter().map(|s| (s.name, s.dtype, s.shape.clone(), size(s)));
+    let (header, _) = header(described)?;
+    let mut stopped = None;
+    let written = write_atomically(path, |file| {
+        let mut out = Counted { inner: io::BufWriter::with_capacity(1 << 20, file), bytes: 0 };
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        for stream in streams {
+            if let Err(error) = check() {
+                stopped = Some(error);
+                return Err(io::Error::other("stopped"));
+            }
+            let (name, end) = (stream.name, out.bytes + size(&stream));
+            (stream.write)(&mut out)?;
+            if out.bytes != end {
+                return Err(io::Error::other(format!("{name} is not of the size it should have")));
+            }
+        }
+        out.flush()
+    });
+    stopped.map_or(written, Err)
+}
+
+struct Counted<W> {
+    inner: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(data)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// Writes a file beside its name, brings it safely to the disk and gives it its name in one step.
@@ -114,6 +198,8 @@ pub(crate) struct TensorFile {
     entries: BTreeMap<String, Entry>,
     /// Where in the file the data begin.
     data: u64,
+    /// Bytes of tensors that were read.
+    read: u64,
 }
 
 impl TensorFile {
@@ -153,7 +239,7 @@ impl TensorFile {
             }
             entries.insert(name, entry);
         }
-        Ok(Self { path: path.to_owned(), file, entries, data })
+        Ok(Self { path: path.to_owned(), file, entries, data, read: 0 })
     }
 
     /// The shape of a tensor that must be of type `dtype`.
@@ -188,7 +274,19 @@ impl TensorFile {
         let what = || format!("Could not read {}", self.path.display());
         self.file.seek(SeekFrom::Start(self.data + from)).doing(what)?;
         self.file.read_exact(&mut bytes).doing(what)?;
+        self.read += bytes.len() as u64;
         Ok(bytes)
+    }
+
+    /// Bytes of tensors that were read so far.
+    #[cfg(test)]
+    pub fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    /// Whether there is such a tensor.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
     }
 
     /// All numbers of a tensor of one dimension.

@@ -192,14 +192,14 @@ pub fn tour(
     let mut spec = CollectSpec::new(stream.corpus, stream.rows);
     spec.tokens = request.collect_tokens;
     spec.seed = request.seed;
-    let table = collect(ctx, model, &trained, &spec)?;
-    FeatureFile::save(&request.out.join("features.safetensors"), &table)?;
+    let features = request.out.join("features.safetensors");
+    let table = collect(ctx, model, &trained, &spec, &features)?;
     let alive = table.latents.iter().filter(|l| l.density > 0.0).count();
     ctx.emit(TourEvent::Collected { alive });
 
     let truth = TruthRequest { documents: request.truth_documents, ..TruthRequest::default() };
     let truth = truth_report(ctx, model, &trained, &truth)?;
-    let readable = readable(&truth, &table)?;
+    let readable = readable(&truth, &table, &mut FeatureFile::open(&features)?)?;
     Ok(TourReport {
         request: request.clone(),
         model: model.hash().to_owned(),
@@ -215,7 +215,11 @@ pub fn tour(
 
 /// For each value of each variable the latent that tells it best, clearest first: only those with
 /// an F1 of [`READABLE`], and each latent once.
-fn readable(truth: &TruthReport, table: &FeatureTable) -> Result<Vec<ReadableFeature>> {
+fn readable(
+    truth: &TruthReport,
+    table: &FeatureTable,
+    file: &mut FeatureFile,
+) -> Result<Vec<ReadableFeature>> {
     let mut out = Vec::new();
     for report in &truth.variables {
         for class in report.classes.iter().filter(|c| c.best_latent_f1 >= READABLE) {
@@ -232,7 +236,13 @@ fn readable(truth: &TruthReport, table: &FeatureTable) -> Result<Vec<ReadableFea
                 value: class.value.clone(),
                 f1: class.best_latent_f1,
                 density: summary.density,
-                contexts: summary.contexts.iter().take(SHOWN).cloned().collect(),
+                contexts: file
+                    .detail(class.best_latent as usize)?
+                    .top()
+                    .iter()
+                    .take(SHOWN)
+                    .cloned()
+                    .collect(),
             });
         }
     }

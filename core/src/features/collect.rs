@@ -1,35 +1,40 @@
-//! The collection job: one pass over a corpus, the strongest contexts of every latent.
+//! The collection job: one pass over a corpus, what is to be known of every latent.
 
-use super::heap::{Best, Kept};
-use super::{CollectSpec, Context, FeatureTable, LatentSummary};
+use super::batch::Batch;
+use super::file::{self, VERSION};
+use super::latent::Latent;
+use super::spool::{Extent, Spool};
+use super::{CollectSpec, FeatureAbout, FeatureTable};
 use crate::activations::{Group, check_of, gather, groups, site_output};
-use crate::corpus::{Row, encoder_of};
-use crate::error::{Error, Result};
+use crate::corpus::encoder_of;
+use crate::error::{IoContext as _, Result};
 use crate::evaluation::{Sample, check_memory, site_of};
 use crate::jobs::JobContext;
 use crate::llama::{Logits, Model};
-use crate::sae::{Latents, Sae};
+use crate::sae::Sae;
+use rayon::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// Collects density, mean, maximum and strongest contexts of every latent of `sae`.
+/// Latents of a block of work.
+const BLOCK: usize = 64;
+
+/// Collects what is to be known of every latent of `sae`, and leaves it in the file `out`, which
+/// [`super::FeatureFile`] reads.
 ///
 /// Memory does not grow with the text. The outcome is a function of its arguments alone.
 ///
 /// # Errors
 /// A dictionary that does not fit (see [`crate::evaluation::site_of`]), text that cannot be read,
-/// a NaN, too little memory, cancelled.
+/// a NaN, too little memory, a file that cannot be written, cancelled.
 pub fn collect<E>(
     ctx: &JobContext<E>,
     model: &Model,
     sae: &Sae,
     spec: &CollectSpec,
+    out: &Path,
 ) -> Result<FeatureTable> {
-    if spec.window == 0 || spec.batch == 0 {
-        return Err(Error::setting(
-            "Contexts of no tokens cannot be collected",
-            format!("the window is {} and the batch {}", spec.window, spec.batch),
-            "Choose a window and a batch of one token at least",
-        ));
-    }
+    spec.check()?;
     let site = site_of(model, sae, spec.site, spec.allow_foreign)?;
     let tokenizer = model.need_tokenizer()?;
     encoder_of(model)?;
@@ -37,148 +42,80 @@ pub fn collect<E>(
     check_memory(model, "collect features", spec.batch, spec.rows.length, Logits::None, kept)?;
     let mut sample = Sample::open(model, &spec.corpus, spec.rows, spec.tokens, 0, spec.seed)?;
     let check = check_of(ctx);
+    let folder = folder_of(out);
+    fs::create_dir_all(&folder).doing(|| format!("Could not make {}", folder.display()))?;
+    let mut spool = Spool::open(&folder, Extent::default())?;
     ctx.progress().stage("Collecting features", "tokens", 0, spec.tokens);
-    let mut collector = Collector::new(sae.latents(), spec);
+    let mut latents = vec![Latent::default(); sae.latents()];
+    let mut batch = Batch::default();
+    let mut tokens = 0;
     let mut first = 0;
     while let Some(rows) = sample.next(spec.batch, &check)? {
+        for row in &rows {
+            spool.push(row)?;
+        }
         for members in groups(&rows, spec.batch) {
             check()?;
             let group = Group::new(&rows, &members)?;
             let used = group.used();
             let pass = group.forward(model, Some(site), &[], Logits::None, &check)?;
             let x = gather(&site_output(&pass, site)?, sae.width(), &used, site)?;
-            let latents = sae.encode(&x)?;
-            let mut start = 0;
-            for i in members {
-                let row = &rows[i];
-                collector.add(row, first + i as u64, &latents, start);
-                start += row.used_tokens();
-            }
+            let active = sae.encode(&x)?;
+            batch.fill(members.iter().map(|i| (first + *i as u32, &rows[*i])), &active);
+            latents.par_chunks_mut(BLOCK).enumerate().for_each(|(block, latents)| {
+                for (i, latent) in latents.iter_mut().enumerate() {
+                    latent.see((block * BLOCK + i) as u32, &batch, spec);
+                }
+            });
+            tokens += used.len() as u64;
             ctx.progress().add(used.len() as u64);
         }
-        first += rows.len() as u64;
+        first += rows.len() as u32;
     }
-    let text = |id: u32| tokenizer.token_text(id).to_owned();
-    Ok(collector.finish(spec.corpus.to_string(), &text))
+    ctx.progress().stage("Writing features", "", 0, 0);
+    let extent = spool.flush(false)?;
+    let finished = latents
+        .into_par_iter()
+        .enumerate()
+        .map(|(i, latent)| latent.finish(i as u32, tokens, spec))
+        .collect();
+    let about = FeatureAbout {
+        version: VERSION,
+        spec: spec.clone(),
+        site,
+        model: model.hash().to_owned(),
+        sae: sae.hash(),
+        tokens,
+        rows: extent.rows,
+        coactive_tokens: 0,
+    };
+    let texts: Vec<&str> =
+        (0..model.config().vocab as u32).map(|id| tokenizer.token_text(id)).collect();
+    let table = file::write(out, &about, finished, &folder, extent, &texts, &check)?;
+    spool.remove()?;
+    Ok(table)
 }
 
-/// Bytes that the contexts of `latents` latents may take, as they are kept and as they are handed
-/// out.
+/// Whether features were collected of this dictionary, with this model, as `spec` says.
+pub fn fits(about: &FeatureAbout, model: &Model, sae: &Sae, spec: &CollectSpec) -> bool {
+    about.spec == *spec && about.model == model.hash() && about.sae == sae.hash()
+}
+
+/// Where a collection into `out` keeps what it needs to go on.
+fn folder_of(out: &Path) -> PathBuf {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".collecting");
+    out.with_file_name(name)
+}
+
+/// Bytes that what is kept of `latents` latents may take.
 pub fn memory(latents: usize, spec: &CollectSpec) -> u64 {
-    let context = 96 + spec.window.min(spec.rows.length) as u64 * (8 + 4 + 40);
-    (latents as u64).saturating_mul(64 + (spec.contexts_per_latent as u64).saturating_mul(context))
-}
-
-#[derive(Debug, Clone, Default)]
-struct Latent {
-    fired: u64,
-    sum: f64,
-    max: f32,
-    best: Best,
-}
-
-struct Collector {
-    most: usize,
-    window: usize,
-    tokens: u64,
-    latents: Vec<Latent>,
-    /// The greatest activation of each latent in the row at hand, and where; 0 where silent.
-    peak: Vec<(f32, u32)>,
-    /// Latents that fire in the row at hand.
-    touched: Vec<u32>,
-}
-
-impl Collector {
-    fn new(latents: usize, spec: &CollectSpec) -> Self {
-        Self {
-            most: spec.contexts_per_latent,
-            window: spec.window,
-            tokens: 0,
-            latents: vec![Latent::default(); latents],
-            peak: vec![(0.0, 0); latents],
-            touched: Vec::new(),
-        }
-    }
-
-    /// Adds a token row; its used tokens are the rows of `latents` from `start` on.
-    fn add(&mut self, row: &Row, number: u64, latents: &Latents, start: usize) {
-        // Where in the token row the used tokens are.
-        let used: Vec<usize> = (0..row.len()).filter(|i| row.used[*i]).collect();
-        self.tokens += used.len() as u64;
-        for at in 0..used.len() {
-            let (index, value) = latents.row(start + at);
-            for (latent, value) in index.iter().zip(value) {
-                let peak = &mut self.peak[*latent as usize];
-                if peak.0 == 0.0 {
-                    self.touched.push(*latent);
-                }
-                if *value > peak.0 {
-                    *peak = (*value, at as u32);
-                }
-                let known = &mut self.latents[*latent as usize];
-                known.fired += 1;
-                known.sum += f64::from(*value);
-            }
-        }
-        for latent in std::mem::take(&mut self.touched) {
-            let (value, at) = std::mem::take(&mut self.peak[latent as usize]);
-            let known = &mut self.latents[latent as usize];
-            known.max = known.max.max(value);
-            if known.best.wants(self.most, value, number) {
-                let span = window(row, &used, at as usize, self.window);
-                let activations = span.clone().map(|at| latents.get(start + at, latent)).collect();
-                let tokens = span.clone().map(|at| row.tokens[used[at]]).collect();
-                let head = used[span.start];
-                known.best.put(
-                    self.most,
-                    Kept {
-                        value,
-                        row: number,
-                        document: row.document[head],
-                        start: row.position[head],
-                        peak: at - span.start as u32,
-                        tokens,
-                        activations,
-                    },
-                );
-            }
-        }
-    }
-
-    fn finish(self, corpus: String, text: &dyn Fn(u32) -> String) -> FeatureTable {
-        let tokens = self.tokens;
-        let summary = |(index, latent): (usize, Latent)| LatentSummary {
-            index: index as u32,
-            density: (latent.fired as f64 / tokens.max(1) as f64) as f32,
-            mean: if latent.fired == 0 { 0.0 } else { (latent.sum / latent.fired as f64) as f32 },
-            max: latent.max,
-            contexts: latent
-                .best
-                .into_sorted()
-                .into_iter()
-                .map(|kept| Context {
-                    document: kept.document,
-                    start: kept.start,
-                    tokens: kept.tokens.iter().map(|id| text(*id)).collect(),
-                    activations: kept.activations.into_vec(),
-                    peak: kept.peak as usize,
-                })
-                .collect(),
-        };
-        let latents = self.latents.into_iter().enumerate().map(summary).collect();
-        FeatureTable { corpus, tokens, latents }
-    }
-}
-
-/// The used tokens, as indices into `used`, to show around the peak `at`: `width` of them if the
-/// row has so many in the peak's document, with the peak in the middle where there is room.
-fn window(row: &Row, used: &[usize], at: usize, width: usize) -> std::ops::Range<usize> {
-    let document = row.document[used[at]];
-    let same = |i: &usize| row.document[used[*i]] == document;
-    let first = (0..=at).rev().take_while(same).last().unwrap_or(at);
-    let end = (at..used.len()).take_while(same).last().unwrap_or(at) + 1;
-    let start = at.saturating_sub(width / 2).max(first);
-    let stop = (start + width).min(end);
-    let start = stop.saturating_sub(width).max(first);
-    start..stop
+    let longest = spec.window.min(spec.rows.length) as u64;
+    let stretch = |tokens: u64| 48 + tokens.saturating_mul(6);
+    let contexts = (spec.contexts_per_latent as u64).saturating_add(spec.drawn() as u64);
+    let sentences = (spec.sentences_per_latent as u64).saturating_mul(3);
+    let texts = contexts
+        .saturating_mul(stretch(longest))
+        .saturating_add(sentences.saturating_mul(stretch(spec.rows.length as u64)));
+    (latents as u64).saturating_mul(texts.saturating_add(3000))
 }

@@ -1,185 +1,288 @@
-//! The feature table on disk, made to open at once however large it is.
-//!
-//! One safetensors file. What a list of latents shows is a handful of columns; the contexts lie
-//! behind them, and those of one latent are two short reads. Each token's text is stored once.
+//! Reading a feature file, which opens at once however large it is.
 
-use super::{Context, FeatureTable, LatentSummary};
-use crate::activations::tensor_file::{Column, TensorFile, to_f32s, to_u32s, write};
-use crate::error::Result;
-use std::collections::HashMap;
+use super::file::{VERSION, list};
+use super::kept::{Span, decode};
+use super::spool::{self, RUN};
+use super::{
+    ActivationHistogram, BestSentences, CoActive, Context, ContextGroup, FIFTHS, FeatureAbout,
+    FeatureTable, GroupKind, LatentDetail, LatentSummary, QUANTILES, RankedSentence,
+};
+use crate::activations::tensor_file::{TensorFile, to_f32s, to_u32s};
+use crate::corpus::Row;
+use crate::error::{Error, Result};
 use std::path::Path;
 
-/// A feature table on disk: the summaries of all latents in memory, the contexts read as asked.
+/// The features of a dictionary on disk. Opening reads next to nothing; the table of all latents,
+/// one latent's detail and single rows of the sample are read as they are asked for.
 #[derive(Debug)]
 pub struct FeatureFile {
     file: TensorFile,
-    /// What was collected of every latent, without its contexts.
-    table: FeatureTable,
-    /// Contexts `first_context[i] .. first_context[i + 1]` are latent i's.
-    first_context: Vec<u64>,
-    document: Vec<u64>,
-    start: Vec<u32>,
-    peak: Vec<u32>,
-    /// Tokens `first_token[c] .. first_token[c + 1]` are context c's.
-    first_token: Vec<u64>,
-    texts: Vec<String>,
+    about: FeatureAbout,
+    /// Texts of the tokens by their numbers, once they were needed.
+    texts: Option<Vec<String>>,
+}
+
+/// What is known of each stretch of text of a latent.
+struct Stretch {
+    list: u8,
+    value: f32,
+    context: Context,
 }
 
 impl FeatureFile {
-    /// Writes `table` to `path`; a file that was there stays whole until the new one is.
+    /// Opens a file that [`super::collect`] wrote.
     ///
     /// # Errors
-    /// The file cannot be written, the disk is full.
-    pub fn save(path: &Path, table: &FeatureTable) -> Result<()> {
-        let latents = &table.latents;
-        let contexts = || latents.iter().flat_map(|l| &l.contexts);
-        let mut ids: HashMap<&str, u32> = HashMap::new();
-        let mut texts: Vec<&str> = Vec::new();
-        let mut text_id = |text| {
-            *ids.entry(text).or_insert_with(|| {
-                texts.push(text);
-                texts.len() as u32 - 1
-            })
-        };
-        let token = contexts().flat_map(|c| &c.tokens).map(|t| text_id(t)).collect::<Vec<u32>>();
-        let ends = |lengths: &mut dyn Iterator<Item = usize>| -> Vec<u64> {
-            let mut at = 0;
-            let after = lengths.map(|n| {
-                at += n as u64;
-                at
-            });
-            std::iter::once(0).chain(after).collect()
-        };
-        let columns = [
-            Column::u8("corpus", table.corpus.as_bytes().to_vec()),
-            Column::u64("sample_tokens", [table.tokens]),
-            Column::u32("index", latents.iter().map(|l| l.index)),
-            Column::f32("density", latents.iter().map(|l| l.density)),
-            Column::f32("mean", latents.iter().map(|l| l.mean)),
-            Column::f32("max", latents.iter().map(|l| l.max)),
-            Column::u64("first_context", ends(&mut latents.iter().map(|l| l.contexts.len()))),
-            Column::u64("document", contexts().map(|c| c.document)),
-            Column::u32("start", contexts().map(|c| c.start)),
-            Column::u32("peak", contexts().map(|c| c.peak as u32)),
-            Column::u64("first_token", ends(&mut contexts().map(|c| c.tokens.len()))),
-            Column::u64("first_text", ends(&mut texts.iter().map(|t| t.len()))),
-            Column::u8("texts", texts.concat().into_bytes()),
-            Column::u32("token", token),
-            Column::f32("activation", contexts().flat_map(|c| c.activations.iter().copied())),
-        ];
-        write(path, &columns).map(|_| ())
+    /// The file cannot be read, is damaged, or was written by another version of the program.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut file = TensorFile::open(path)?;
+        if !file.has("about") && file.has("first_context") {
+            return Err(outdated(path, "an older version of the program"));
+        }
+        let json = file.u8s("about")?;
+        let value: serde_json::Value = serde_json::from_slice(&json)
+            .map_err(|e| file.damaged(&format!("it does not say what it is ({e})")))?;
+        if value.get("version").and_then(serde_json::Value::as_u64) != Some(VERSION.into()) {
+            return Err(outdated(path, "another version of the program"));
+        }
+        let about = serde_json::from_value(value)
+            .map_err(|e| file.damaged(&format!("it does not say what it is ({e})")))?;
+        Ok(Self { file, about, texts: None })
     }
 
-    /// Opens a file that [`FeatureFile::save`] wrote.
+    /// Where it comes from.
+    pub fn about(&self) -> &FeatureAbout {
+        &self.about
+    }
+
+    /// What is known of every latent, in numbers.
     ///
     /// # Errors
     /// The file cannot be read, or is damaged.
-    pub fn open(path: &Path) -> Result<Self> {
-        let mut file = TensorFile::open(path)?;
-        let corpus = String::from_utf8(file.u8s("corpus")?)
-            .map_err(|_| file.damaged("its corpus is no text"))?;
-        let sample_tokens = file.u64s("sample_tokens")?;
-        let index = file.u32s("index")?;
-        let columns = [file.f32s("density")?, file.f32s("mean")?, file.f32s("max")?];
-        let first_context = file.u64s("first_context")?;
-        let document = file.u64s("document")?;
-        let (start, peak) = (file.u32s("start")?, file.u32s("peak")?);
-        let first_token = file.u64s("first_token")?;
-        let first_text = file.u64s("first_text")?;
-        let texts = file.u8s("texts")?;
-        let token = file.shape("token", "U32")?.iter().product::<usize>();
-        let activation = file.shape("activation", "F32")?.iter().product::<usize>();
-        let contexts = document.len();
-        let fits = columns.iter().all(|c| c.len() == index.len())
-            && sample_tokens.len() == 1
-            && is_split(&first_context, index.len(), contexts)
-            && start.len() == contexts
-            && peak.len() == contexts
-            && is_split(&first_token, contexts, token)
-            && activation == token
-            && first_text.first() == Some(&0)
-            && is_split(&first_text, first_text.len() - 1, texts.len());
+    pub fn table(&mut self) -> Result<FeatureTable> {
+        let file = &mut self.file;
+        let (index, fired) = (file.u32s("index")?, file.u64s("fired")?);
+        let [density, mean, max, width] =
+            [file.f32s("density")?, file.f32s("mean")?, file.f32s("max")?, file.f32s("bin_width")?];
+        let quantiles = file.f32s("quantiles")?;
+        let (first_bin, bins) = (file.u64s("first_bin")?, file.u32s("bins")?);
+        let m = index.len();
+        let fits = [fired.len(), density.len(), mean.len(), max.len(), width.len()] == [m; 5]
+            && quantiles.len() == m * QUANTILES.len()
+            && is_split(&first_bin, m, bins.len());
         if !fits {
             return Err(file.damaged("its columns do not fit together"));
         }
-        let texts = first_text
-            .windows(2)
-            .map(|w| String::from_utf8(texts[w[0] as usize..w[1] as usize].to_vec()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| file.damaged("a token of it is no text"))?;
-        let latents = index
-            .iter()
-            .enumerate()
-            .map(|(i, index)| LatentSummary {
-                index: *index,
-                density: columns[0][i],
-                mean: columns[1][i],
-                max: columns[2][i],
-                contexts: Vec::new(),
-            })
-            .collect();
-        let table = FeatureTable { corpus, tokens: sample_tokens[0], latents };
-        Ok(Self { file, table, first_context, document, start, peak, first_token, texts })
+        let (quantiles, _) = quantiles.as_chunks();
+        let latent = |i: usize| LatentSummary {
+            index: index[i],
+            fired: fired[i],
+            density: density[i],
+            mean: mean[i],
+            max: max[i],
+            quantiles: quantiles[i],
+            histogram: ActivationHistogram {
+                width: width[i],
+                counts: bins[first_bin[i] as usize..first_bin[i + 1] as usize].to_vec(),
+            },
+        };
+        Ok(FeatureTable {
+            corpus: self.about.spec.corpus.to_string(),
+            tokens: self.about.tokens,
+            latents: (0..m).map(latent).collect(),
+        })
     }
 
-    /// Everything but the contexts.
-    pub fn summaries(&self) -> &FeatureTable {
-        &self.table
-    }
-
-    /// The contexts of the latent at place `i` of the table, strongest first.
+    /// Everything that was kept of the latent at place `i` of the table.
     ///
     /// # Errors
     /// The file cannot be read, or is damaged; there is no such latent.
-    pub fn contexts(&mut self, i: usize) -> Result<Vec<Context>> {
-        let Some([first, end]) = self.first_context.get(i..i + 2).and_then(<[u64]>::as_array)
-        else {
-            return Err(self.file.damaged(&format!("it has no latent at place {i}")));
+    pub fn detail(&mut self, i: usize) -> Result<LatentDetail> {
+        let latents = self.file.shape("index", "U32")?.iter().product::<usize>();
+        if i >= latents {
+            return Err(Error::setting(
+                format!("There is no latent at place {i}"),
+                format!("the features are of {latents} latents"),
+                "Choose one of these",
+            ));
+        }
+        let latent = self.one("index", i)?;
+        let bounds = to_f32s(&self.file.bytes("bounds", "F32", i as u64 * 6, 6)?);
+        let stretches = self.stretches(i)?;
+        let mut detail = LatentDetail { latent, ..LatentDetail::default() };
+        let of = |wanted: u8| stretches.iter().filter(move |s| s.list == wanted);
+        let group = |kind, list: u8| {
+            let contexts: Vec<Context> = of(list).map(|s| s.context.clone()).collect();
+            (!contexts.is_empty()).then_some(ContextGroup { kind, contexts })
         };
-        let contexts = *first as usize..*end as usize;
-        self.read(contexts)
+        detail.groups.extend(group(GroupKind::Top, list::TOP));
+        for fifth in (0..5).rev() {
+            let share = |edge: usize| match edge {
+                0 => 0.0,
+                edge => FIFTHS.get(edge - 1).map_or(1.0, |q| *q as f32),
+            };
+            let kind = GroupKind::Quantile {
+                from: share(fifth),
+                to: share(fifth + 1),
+                low: bounds[fifth],
+                high: bounds[fifth + 1],
+            };
+            detail.groups.extend(group(kind, list::FIFTH + fifth as u8));
+        }
+        let ranked = |list: u8| {
+            of(list)
+                .map(|s| RankedSentence { score: s.value, context: s.context.clone() })
+                .collect()
+        };
+        detail.sentences = BestSentences {
+            by_mean: ranked(list::MEAN),
+            by_last: ranked(list::LAST),
+            by_max: ranked(list::MAX),
+        };
+        detail.coactive = self.coactive(i)?;
+        detail.coactive_tokens = self.about.coactive_tokens;
+        detail.coactive_fired = self.one("sampled", i)?.into();
+        Ok(detail)
     }
 
-    /// The whole table.
+    /// Row `n` of the sample, as the model saw it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged; there is no such row.
+    pub fn row(&mut self, n: u64) -> Result<Row> {
+        if n >= self.about.rows {
+            return Err(self.file.damaged(&format!("it has no row {n} in {}", self.about.rows)));
+        }
+        let at = self.file.bytes("rows", "U64", n * 2, 4)?;
+        let at: Vec<u64> = at.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+        let lost = |file: &TensorFile| file.damaged(&format!("its row {n} is lost"));
+        let (Some(tokens), Some(runs)) = (at[2].checked_sub(at[0]), at[3].checked_sub(at[1]))
+        else {
+            return Err(lost(&self.file));
+        };
+        let fits = |name, dtype, count: u64| -> Result<bool> {
+            Ok(count <= self.file.shape(name, dtype)?.iter().product::<usize>() as u64)
+        };
+        if !fits("tokens", "U32", tokens)? || !fits("runs", "U32", runs.saturating_mul(RUN as u64))?
+        {
+            return Err(lost(&self.file));
+        }
+        let tokens = to_u32s(&self.file.bytes("tokens", "U32", at[0], tokens as usize)?);
+        let first = at[1].saturating_mul(RUN as u64);
+        let runs = to_u32s(&self.file.bytes("runs", "U32", first, runs as usize * RUN)?);
+        spool::row(tokens, runs.as_chunks().0).ok_or_else(|| lost(&self.file))
+    }
+
+    /// The texts of tokens as they are to be drawn.
     ///
     /// # Errors
     /// The file cannot be read, or is damaged.
-    pub fn into_table(mut self) -> Result<FeatureTable> {
-        let mut all = self.read(0..self.document.len())?.into_iter();
-        for (latent, w) in self.table.latents.iter_mut().zip(self.first_context.windows(2)) {
-            latent.contexts = all.by_ref().take((w[1] - w[0]) as usize).collect();
-        }
-        Ok(self.table)
+    pub fn texts(&mut self, ids: &[u32]) -> Result<Vec<String>> {
+        let texts = match self.texts.take() {
+            Some(texts) => texts,
+            None => self.read_texts()?,
+        };
+        let text = |id: &u32| texts.get(*id as usize).cloned();
+        let found = ids.iter().map(text).collect::<Option<Vec<_>>>();
+        self.texts = Some(texts);
+        found.ok_or_else(|| self.file.damaged("a token of it has no text"))
     }
 
-    fn read(&mut self, contexts: std::ops::Range<usize>) -> Result<Vec<Context>> {
-        let first = self.first_token[contexts.start];
-        let count = (self.first_token[contexts.end] - first) as usize;
-        let tokens = to_u32s(&self.file.bytes("token", "U32", first, count)?);
-        let activations = to_f32s(&self.file.bytes("activation", "F32", first, count)?);
-        let mut all = Vec::with_capacity(contexts.len());
-        for c in contexts {
-            let span =
-                (self.first_token[c] - first) as usize..(self.first_token[c + 1] - first) as usize;
-            let texts = tokens[span.clone()]
-                .iter()
-                .map(|t| self.texts.get(*t as usize).cloned())
-                .collect::<Option<Vec<_>>>()
-                .ok_or_else(|| self.file.damaged("a context has a token without text"))?;
-            let peak = self.peak[c] as usize;
-            if peak >= texts.len() {
-                return Err(self.file.damaged("the peak of a context lies outside it"));
-            }
-            all.push(Context {
-                document: self.document[c],
-                start: self.start[c],
-                tokens: texts,
-                activations: activations[span].to_vec(),
-                peak,
-            });
-        }
-        Ok(all)
+    /// Bytes of the file that were read since it was opened.
+    #[cfg(test)]
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.file.bytes_read()
     }
+
+    fn read_texts(&mut self) -> Result<Vec<String>> {
+        let (first, texts) = (self.file.u64s("first_text")?, self.file.u8s("texts")?);
+        if first.is_empty() || !is_split(&first, first.len() - 1, texts.len()) {
+            return Err(self.file.damaged("the texts of its tokens do not fit together"));
+        }
+        first
+            .windows(2)
+            .map(|w| String::from_utf8(texts[w[0] as usize..w[1] as usize].to_vec()))
+            .collect::<Result<_, _>>()
+            .map_err(|_| self.file.damaged("a token of it is no text"))
+    }
+
+    /// Number `i` of a column of u32.
+    fn one(&mut self, name: &str, i: usize) -> Result<u32> {
+        Ok(to_u32s(&self.file.bytes(name, "U32", i as u64, 1)?)[0])
+    }
+
+    /// What part `i` of a split column is, `total` things long.
+    fn part(&mut self, name: &str, i: usize, total: usize) -> Result<(u64, usize)> {
+        let bytes = self.file.bytes(name, "U64", i as u64, 2)?;
+        match bytes.as_chunks::<8>().0 {
+            [from, to] => {
+                let (from, to) = (u64::from_le_bytes(*from), u64::from_le_bytes(*to));
+                if from <= to && to <= total as u64 {
+                    return Ok((from, (to - from) as usize));
+                }
+                Err(self.file.damaged(&format!("its {name} does not fit")))
+            }
+            _ => Err(self.file.damaged(&format!("its {name} is too short"))),
+        }
+    }
+
+    fn stretches(&mut self, i: usize) -> Result<Vec<Stretch>> {
+        let total = self.file.shape("row", "U32")?.iter().product();
+        let (first, count) = self.part("first_stretch", i, total)?;
+        let lists = self.file.bytes("list", "U8", first, count)?;
+        let rows = to_u32s(&self.file.bytes("row", "U32", first, count)?);
+        let values = to_f32s(&self.file.bytes("value", "F32", first, count)?);
+        let bytes = self.file.shape("spans", "U8")?.iter().product();
+        let mut out = Vec::with_capacity(count);
+        for at in 0..count {
+            let (from, length) = self.part("first_span", first as usize + at, bytes)?;
+            let span = self.file.bytes("spans", "U8", from, length)?;
+            let row = self.row(rows[at].into())?;
+            let span = decode(&span, row.len())
+                .ok_or_else(|| self.file.damaged("a context lies outside its row"))?;
+            let context = self.context(rows[at].into(), &row, span)?;
+            out.push(Stretch { list: lists[at], value: values[at], context });
+        }
+        Ok(out)
+    }
+
+    fn context(&mut self, number: u64, row: &Row, span: Span) -> Result<Context> {
+        let place = span.first..span.first + span.activations.len();
+        let ids = row.tokens[place].to_vec();
+        Ok(Context {
+            row: number,
+            first: span.first,
+            document: row.document[span.first],
+            start: row.position[span.first],
+            tokens: self.texts(&ids)?,
+            ids,
+            activations: span.activations,
+            peak: span.peak,
+        })
+    }
+
+    fn coactive(&mut self, i: usize) -> Result<Vec<CoActive>> {
+        let total = self.file.shape("other", "U32")?.iter().product::<usize>() / 2;
+        let (first, count) = self.part("first_other", i, total)?;
+        let counts = to_u32s(&self.file.bytes("other", "U32", first * 2, count * 2)?);
+        let shares = to_f32s(&self.file.bytes("other_share", "F32", first * 2, count * 2)?);
+        let pairs = counts.as_chunks::<2>().0.iter().zip(shares.as_chunks::<2>().0);
+        let one = |([latent, both], [jaccard, correlation]): (&[u32; 2], &[f32; 2])| CoActive {
+            latent: *latent,
+            both: *both,
+            jaccard: *jaccard,
+            correlation: *correlation,
+        };
+        Ok(pairs.map(one).collect())
+    }
+}
+
+fn outdated(path: &Path, by: &str) -> Error {
+    Error::format(
+        format!("The features in {} cannot be read", path.display()),
+        format!("they were collected by {by}"),
+        "Collect again",
+    )
 }
 
 /// Whether `bounds` cut `total` things into `parts` parts.

@@ -53,8 +53,8 @@ pub fn index_contexts<E>(
     if let Some(index) = open(&dir, &stamp) {
         return Ok(Indexed { contexts: number(&index, "contexts").unwrap_or(0), made: false });
     }
-    let latents = features.summaries().latents.len();
-    ctx.progress().stage("Indexing contexts", "latents", 0, latents as u64);
+    let latents = features.table()?.latents;
+    ctx.progress().stage("Indexing contexts", "latents", 0, latents.len() as u64);
     let path = dir.join(FILE);
     let beside = dir.join(format!("{FILE}.{}.part", std::process::id()));
     let made = (|| {
@@ -65,14 +65,14 @@ pub fn index_contexts<E>(
         {
             let sql = "INSERT INTO contexts (rowid, peak, text) VALUES (?1, ?2, ?3)";
             let mut insert = change.prepare(sql).map_err(|e| what()(&e))?;
-            for place in 0..latents {
+            for (place, summary) in latents.iter().enumerate() {
                 ctx.check()?;
-                let latent = i64::from(features.summaries().latents[place].index);
-                if features.summaries().latents[place].max <= 0.0 {
+                let latent = i64::from(summary.index);
+                if summary.fired == 0 {
                     ctx.progress().add(1);
                     continue;
                 }
-                for (i, context) in features.contexts(place)?.iter().take(KEPT).enumerate() {
+                for (i, context) in features.detail(place)?.top().iter().take(KEPT).enumerate() {
                     let row = params![
                         latent * ROWS + i as i64,
                         peak_word(context),

@@ -1,5 +1,7 @@
 use super::*;
-use crate::features::{Context, FeatureTable, LatentSummary};
+use crate::features::{
+    Context, ContextGroup, FeatureFile, FeatureTable, GroupKind, LatentDetail, LatentSummary,
+};
 use crate::jobs::JobContext;
 use crate::llama::Site;
 use crate::sae::Architecture;
@@ -33,19 +35,25 @@ pub(super) fn context(text: &str, peak: usize) -> Context {
 }
 
 fn save(workspace: &Workspace, sae: SaeId, contexts: Vec<Vec<Context>>) {
-    let latents = contexts
-        .into_iter()
-        .enumerate()
-        .map(|(i, contexts)| LatentSummary {
-            index: i as u32,
-            density: 0.1,
-            mean: 1.0,
-            max: if contexts.is_empty() { 0.0 } else { 2.0 },
-            contexts,
-        })
-        .collect();
+    let summary = |(i, contexts): (usize, &Vec<Context>)| LatentSummary {
+        index: i as u32,
+        fired: contexts.len() as u64,
+        density: 0.1,
+        mean: 1.0,
+        max: if contexts.is_empty() { 0.0 } else { 2.0 },
+        ..LatentSummary::default()
+    };
+    let latents = contexts.iter().enumerate().map(summary).collect();
     let table = FeatureTable { corpus: "builtin".into(), tokens: 100, latents };
-    workspace.save_features(sae, &table).unwrap();
+    let detail = |(i, contexts)| LatentDetail {
+        latent: i as u32,
+        groups: vec![ContextGroup { kind: GroupKind::Top, contexts }],
+        ..LatentDetail::default()
+    };
+    let details: Vec<LatentDetail> = contexts.into_iter().enumerate().map(detail).collect();
+    let path = workspace.sae(sae).unwrap().features_path();
+    FeatureFile::save(&path, &table, &details).unwrap();
+    workspace.keep_features(sae).unwrap();
 }
 
 fn query(text: &str) -> Query {

@@ -88,6 +88,13 @@ pub struct SaeRecord {
     pub updated: i64,
 }
 
+impl SaeRecord {
+    /// The file of its features.
+    pub fn features_path(&self) -> PathBuf {
+        self.dir.join(FEATURES)
+    }
+}
+
 const COLUMNS: &str = "id, dir, architecture, latents, width, site, model, corpus, config, request,
     status, failure, tokens_done, tokens_total, evaluation, features, created, updated";
 
@@ -141,17 +148,17 @@ impl Workspace {
         self.change(id, "UPDATE saes SET evaluation = ?2, updated = ?3 WHERE id = ?1", &text)
     }
 
-    /// Saves the dictionary's features beside it.
+    /// Keeps the features that [`crate::features::collect`] has left in
+    /// [`SaeRecord::features_path`].
     ///
     /// # Errors
-    /// There is no such dictionary, or they could not be saved.
-    pub fn save_features(&self, id: SaeId, table: &FeatureTable) -> Result<()> {
-        FeatureFile::save(&self.sae_dir(id)?.join(FEATURES), table)?;
+    /// There is no such dictionary, it has no such file, or that cannot be noted.
+    pub fn keep_features(&self, id: SaeId) -> Result<()> {
+        FeatureFile::open(&self.sae(id)?.features_path())?;
         self.change(id, "UPDATE saes SET features = ?2, updated = ?3 WHERE id = ?1", FEATURES)
     }
 
-    /// The features that were saved, if any were: the summaries of all latents, the contexts as
-    /// they are asked for.
+    /// The features that were kept, if any were: opened, and read as they are asked for.
     ///
     /// # Errors
     /// There is no such dictionary, or the file is missing or damaged.
@@ -160,15 +167,15 @@ impl Workspace {
         if !record.has_features {
             return Ok(None);
         }
-        FeatureFile::open(&record.dir.join(FEATURES)).map(Some)
+        FeatureFile::open(&record.features_path()).map(Some)
     }
 
-    /// The whole table of the features that were saved, if any were.
+    /// The table of the features that were kept, if any were.
     ///
     /// # Errors
     /// As [`Workspace::open_features`].
     pub fn load_features(&self, id: SaeId) -> Result<Option<FeatureTable>> {
-        self.open_features(id)?.map(FeatureFile::into_table).transpose()
+        self.open_features(id)?.map(|mut file| file.table()).transpose()
     }
 
     /// The dictionaries whose features were collected, and their folders: all, or `only` one.
