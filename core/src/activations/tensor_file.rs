@@ -30,7 +30,6 @@ impl Column {
         Self::flat(name, "U64", 8, values.into_iter().flat_map(u64::to_le_bytes).collect())
     }
 
-    #[cfg(test)]
     pub fn f32(name: &'static str, values: impl IntoIterator<Item = f32>) -> Self {
         Self::flat(name, "F32", 4, values.into_iter().flat_map(f32::to_le_bytes).collect())
     }
