@@ -63,6 +63,7 @@ impl Sparsescope {
                 Err(error) => self.failed(error),
             },
             Event::Tour(news) => self.tour_told(news),
+            Event::Latent(event) => self.hear_latent(event),
             Event::Prompt(event) => self.hear_prompt(event),
             Event::Directions(event) => self.hear_directions(event),
             Event::Labels(event) => self.hear_labels(event),
@@ -240,6 +241,8 @@ impl Sparsescope {
                 self.forms.data.rows.length = self.forms.data.rows.length.min(facts.context);
                 self.state.model.facts = Some(facts);
                 self.model = Some(model);
+                // What the chosen latent does, depends on the model.
+                self.study_latent();
                 self.state.model.next = Default::default();
                 self.state.data.preview = None;
                 let text = self.forms.model.text.clone();
@@ -311,7 +314,10 @@ impl Sparsescope {
             return;
         }
         match outcome {
-            Ok(detail) if features.latent == Some(detail.latent) => features.detail = Some(detail),
+            Ok(detail) if features.latent == Some(detail.latent) => {
+                features.detail = Some(detail);
+                self.study_latent();
+            }
             Ok(_) => {}
             Err(error) => self.feature_failure(error),
         }

@@ -25,6 +25,10 @@ pub enum Kind {
     Collect,
     /// Reading what is known of one latent.
     Detail,
+    /// Finding out what one latent does.
+    Study,
+    /// One latent on a text.
+    OnText,
     /// Looking for words in labels and contexts.
     Search,
     /// Reading a prompt.
@@ -50,6 +54,8 @@ impl Kind {
                 | Self::Preview
                 | Self::Workspace
                 | Self::Detail
+                | Self::Study
+                | Self::OnText
                 | Self::Search
                 | Self::Prompt
         )
@@ -64,6 +70,8 @@ impl Kind {
                 | Self::Preview
                 | Self::Collect
                 | Self::Detail
+                | Self::Study
+                | Self::OnText
                 | Self::Search
                 | Self::Prompt
                 | Self::Directions

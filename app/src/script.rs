@@ -2,7 +2,7 @@
 //!
 //! `--script "open /path/to/model; wait; go train; train 20000; wait; shot out.png; exit"`
 
-use crate::commands::Command;
+use crate::commands::{Command, PromptCommand};
 use crate::state::{NoticeText, Screen, State};
 use egui::Context;
 use sparsescope_core::{Error, ErrorKind, Result};
@@ -21,6 +21,12 @@ pub enum Step {
     Go(Screen),
     /// `train TOKENS`: with the settings of the form.
     Train(u64),
+    /// `features`: opens the latest dictionary.
+    Features,
+    /// `latent NUMBER`: of the dictionary that is open.
+    Latent(u32),
+    /// `prompt TEXT`: on the prompt screen.
+    Prompt(String),
     /// `tour`.
     Tour,
     /// `wait`: until no job runs.
@@ -49,6 +55,9 @@ impl FromStr for Step {
             "open" if !rest.is_empty() => Some(Self::Open(PathBuf::from(rest))),
             "go" => screen().map(Self::Go),
             "train" => rest.parse().ok().map(Self::Train),
+            "features" => Some(Self::Features),
+            "latent" => rest.parse().ok().map(Self::Latent),
+            "prompt" if !rest.is_empty() => Some(Self::Prompt(rest.to_owned())),
             "tour" => Some(Self::Tour),
             "wait" => Some(Self::Wait),
             "sleep" => rest.parse().ok().map(Self::Sleep),
@@ -65,8 +74,9 @@ impl FromStr for Step {
         step.ok_or_else(|| {
             Error::setting(
                 format!("{text:?} is no step of a script"),
-                "steps are open PATH, go SCREEN, train TOKENS, tour, wait, sleep SECONDS, \
-                 theme dark|light, shot PATH, good and exit",
+                "steps are open PATH, go SCREEN, train TOKENS, features, latent NUMBER, \
+                 prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, shot PATH, good \
+                 and exit",
                 "Separate them by semicolons",
             )
         })
@@ -130,6 +140,14 @@ impl Script {
             Step::Open(path) => commands.push(Command::Open(path)),
             Step::Go(screen) => commands.push(Command::Go(screen)),
             Step::Train(tokens) => commands.push(Command::TrainShort(tokens)),
+            Step::Features => {
+                commands.extend(state.train.runs.first().map(|r| Command::OpenSae(r.id)));
+            }
+            Step::Latent(latent) => commands.push(Command::Latent(Some(latent))),
+            Step::Prompt(text) => {
+                commands.push(Command::Go(Screen::Prompt));
+                commands.push(Command::Prompt(PromptCommand::Type(text)));
+            }
             Step::Tour => commands.push(Command::Tour),
             Step::Theme(theme) => commands.push(Command::Theme(theme)),
             Step::Good => {

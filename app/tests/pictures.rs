@@ -195,7 +195,7 @@ fn pareto_on_a_large_screen() {
 
 #[test]
 fn features() {
-    both("features", show(Screen::Features, fixture::features));
+    both("features", show(Screen::Features, reading::latent));
 }
 
 #[test]

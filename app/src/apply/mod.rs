@@ -2,6 +2,7 @@
 
 mod directions;
 mod labels;
+mod latent;
 mod prompt;
 
 use crate::app::Sparsescope;
@@ -82,6 +83,7 @@ impl Sparsescope {
             Command::Evaluate(id) => self.evaluate(id),
             Command::Collect(corpus, rows) => self.collect(corpus, rows),
             Command::Capture { corpus, rows, tokens, to } => self.capture(corpus, rows, tokens, to),
+            Command::OfLatent(command) => self.apply_latent(command),
             Command::Prompt(command) => self.apply_prompt(command),
             Command::Directions(command) => self.apply_directions(command),
             Command::Labels(command) => self.apply_labels(command),

@@ -13,6 +13,13 @@ impl Sparsescope {
     pub(super) fn apply_prompt(&mut self, command: PromptCommand) {
         match command {
             PromptCommand::Read(spec) => self.read_prompt(spec),
+            PromptCommand::Type(text) => {
+                let form = &mut self.forms.prompt;
+                (form.position, form.target, form.against, form.token) = (None, None, None, None);
+                form.begun = true;
+                form.text.clone_from(&text);
+                self.read_prompt(PromptSpec { text, ..PromptSpec::default() });
+            }
             PromptCommand::Show(latent) => {
                 self.state.screen = Screen::Features;
                 self.choose_latent(Some(latent));

@@ -3,6 +3,7 @@
 
 mod directions;
 mod labels;
+mod latent;
 mod prompt;
 
 use crate::jobs::JobId;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 pub use directions::DirectionsCommand;
 pub use labels::LabelsCommand;
+pub use latent::LatentCommand;
 pub use prompt::PromptCommand;
 
 /// What a person can ask for.
@@ -81,6 +83,8 @@ pub enum Command {
     Finding(u32),
     /// Choose a latent.
     Latent(Option<u32>),
+    /// Something of the chosen latent.
+    OfLatent(LatentCommand),
     /// Something on the prompt screen.
     Prompt(PromptCommand),
     /// Something on the directions screen.

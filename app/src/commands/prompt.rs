@@ -7,6 +7,8 @@ use sparsescope_core::features::PromptSpec;
 pub enum PromptCommand {
     /// Read this with the dictionary that is open.
     Read(PromptSpec),
+    /// Put this text into the box and read it.
+    Type(String),
     /// Show a latent of the open dictionary on the features screen.
     Show(u32),
 }

@@ -2,6 +2,7 @@
 
 mod directions;
 mod labels;
+mod latent;
 mod prompt;
 
 use crate::drop::Dropped;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use directions::DirectionsEvent;
 pub use labels::LabelsEvent;
+pub use latent::LatentEvent;
 pub use prompt::PromptEvent;
 
 /// What comes back from a job.
@@ -55,6 +57,8 @@ pub enum Event {
     Features(Result<Opened>),
     /// What was kept of a latent of the SAE that is open.
     Detail(SaeId, Result<Arc<LatentDetail>>),
+    /// Something of the chosen latent.
+    Latent(LatentEvent),
     /// Something of the prompt screen.
     Prompt(PromptEvent),
     /// Something of the directions screen.

@@ -393,6 +393,26 @@ pub struct FeatureForm {
     pub reveal: bool,
     /// Whether the list must be scrolled to its beginning.
     pub to_top: bool,
+    /// A text to see the chosen latent on.
+    pub text: String,
+    /// When it was last changed, by the window's clock, if nothing was asked since.
+    pub text_changed: Option<f64>,
+    /// What is listed of the chosen latent.
+    pub shown: Listed,
+}
+
+/// What is listed of the chosen latent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listed {
+    /// Contexts, by quantile of the activation.
+    #[default]
+    Contexts,
+    /// Sentences by their mean activation.
+    ByMean,
+    /// Sentences by the activation on their last token.
+    ByLast,
+    /// Sentences by their greatest activation.
+    ByMax,
 }
 
 /// What a list of latents was made from.

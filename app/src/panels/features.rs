@@ -7,7 +7,7 @@ use crate::commands::Command;
 use crate::context::Cx;
 use crate::format;
 use crate::forms::{DataForm, Density, FeatureForm, Order, RowsKey};
-use crate::panels::latent;
+use crate::panels::{company, latent};
 use crate::state::Screen;
 use crate::theme::{self, palette};
 use crate::widgets::card::{button, empty, failure, ring, screen_head, weak};
@@ -55,7 +55,7 @@ pub fn features(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, data: &DataFor
         ui.add_space(4.0);
         ui.vertical(|ui| {
             ScrollArea::vertical().id_salt("latent").auto_shrink(false).show(ui, |ui| {
-                latent::latent(ui, cx, table);
+                latent::latent(ui, cx, form, table);
             });
         });
     });
@@ -311,7 +311,9 @@ fn density(table: &FeatureTable) -> Density {
 pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, form: &FeatureForm, data: &DataForm) {
     let state = &cx.state.features;
     let Some(table) = state.table.as_deref() else { return };
-    ui.label(theme::strong("Dictionary", 16.0));
+    company::company(ui, cx);
+    ui.add_space(14.0);
+    ui.label(theme::strong("Dictionary", 13.5));
     if let Some(evaluation) = state.sae.as_ref().and_then(|s| s.evaluation.as_ref()) {
         latent::evaluation(ui, evaluation);
         ui.add_space(8.0);

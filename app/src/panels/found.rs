@@ -121,6 +121,7 @@ fn feature(ui: &mut Ui, cx: &Cx<'_>, finding: &Finding) {
                 shaded(
                     ui,
                     &Shaded {
+                        next: &[],
                         tokens: &context.tokens[from..to],
                         activations: context.activations.get(from..to).unwrap_or(&[]),
                         full,

@@ -1,19 +1,27 @@
-//! One latent: its figures, and the texts it fires in most strongly.
+//! One latent: what it is called, its figures, a text to try it on, the texts it fires in.
+//!
+//! What a person wants to know here: what makes it fire, strongly and weakly; is the story that the
+//! strongest examples tell still true of the weak ones; does it fire on a text of mine.
 
+use super::contexts;
+use crate::commands::{Command, LatentCommand};
 use crate::context::Cx;
 use crate::format;
-use crate::forms::Density;
+use crate::forms::{Density, FeatureForm, Listed};
 use crate::theme::{self, palette};
 use crate::widgets::bars::{Histogram, histogram};
-use crate::widgets::card::{card, empty, fact, figure, weak};
+use crate::widgets::card::{card, empty, fact, failure, figure, ring, weak};
 use crate::widgets::icon::Icon;
 use crate::widgets::token_strip::{Shaded, shaded};
-use egui::{Label, Ui};
+use egui::{Label, TextEdit, Ui};
 use sparsescope_core::evaluation::Evaluation;
-use sparsescope_core::features::{FeatureTable, LatentSummary};
+use sparsescope_core::features::{FeatureTable, LatentSummary, QUANTILES};
+
+/// Seconds without typing after which the text is read.
+const DEBOUNCE: f64 = 0.2;
 
 /// Draws the chosen latent.
-pub fn latent(ui: &mut Ui, cx: &Cx<'_>, table: &FeatureTable) {
+pub fn latent(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) {
     let chosen = cx.state.features.latent;
     let Some(latent) = table.latents.iter().find(|l| Some(l.index) == chosen) else {
         let text = "Click a latent in the list, or walk through it with the arrow keys.";
@@ -22,68 +30,79 @@ pub fn latent(ui: &mut Ui, cx: &Cx<'_>, table: &FeatureTable) {
     };
     ui.horizontal(|ui| {
         ui.label(theme::strong(format!("Latent {}", latent.index), 18.0));
-        if let Some(finding) = meaning(cx, latent.index) {
-            ui.label(theme::strong(finding, 14.0).color(palette(ui).glow));
+        if let Some(label) = cx.state.features.label(latent.index) {
+            ui.label(theme::strong(label, 14.0).color(palette(ui).glow));
         }
     });
     figures(ui, table, latent);
+    if latent.fired > 0 {
+        activations(ui, table, latent);
+    }
+    on_text(ui, cx, form, latent);
     if latent.fired == 0 {
         let text = format!(
-            "It fired on none of the {} tokens of the sample.",
+            "It fired on none of the {} tokens of the sample. It may be dead, or rarer than that: \
+             collect over more text, or try it on one of your own above.",
             format::grouped(table.tokens)
         );
         empty(ui, Icon::Features, "Silent", &text, None);
         return;
     }
+    let Some(detail) = cx.state.features.detail.as_deref() else {
+        ui.label(weak(ui, "Reading…"));
+        return;
+    };
     ui.add_space(4.0);
-    let Some(detail) = &cx.state.features.detail else { return };
-    ui.label(weak(ui, "Strongest contexts; shade is activation, the peak is underlined"));
-    for context in detail.top() {
-        card(ui, |ui| {
-            let peak = context.activations.get(context.peak).copied().unwrap_or(0.0);
-            shaded(
-                ui,
-                &Shaded {
-                    tokens: &context.tokens,
-                    activations: &context.activations,
-                    full: latent.max,
-                    peak: Some(context.peak),
-                    lines: 6,
-                },
-            );
-            let place = format!(
-                "{}   document {}, token {}",
-                format::figure(f64::from(peak)),
-                format::grouped(context.document),
-                context.start as usize + context.peak
-            );
-            ui.add(Label::new(weak(ui, place)).truncate());
-        });
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().button_padding.x = 9.0;
+        let definition = "The strongest, then a sample from each fifth of the tokens it fires on.";
+        ui.selectable_value(&mut form.shown, Listed::Contexts, "Contexts")
+            .on_hover_text(definition);
+        ui.label(weak(ui, "   Sentences by"));
+        for (listed, name, definition) in [
+            (
+                Listed::ByMean,
+                "mean",
+                "Whole sentences by the mean activation over their tokens, silent ones included.",
+            ),
+            (
+                Listed::ByLast,
+                "last token",
+                "Whole sentences by the activation on their last token.",
+            ),
+            (Listed::ByMax, "maximum", "Whole sentences by their greatest activation."),
+        ] {
+            ui.selectable_value(&mut form.shown, listed, name).on_hover_text(definition);
+        }
+    });
+    match form.shown {
+        Listed::Contexts => contexts::groups(ui, cx, detail, latent.max),
+        Listed::ByMean => contexts::sentences(ui, &detail.sentences.by_mean, latent.max),
+        Listed::ByLast => contexts::sentences(ui, &detail.sentences.by_last, latent.max),
+        Listed::ByMax => contexts::sentences(ui, &detail.sentences.by_max, latent.max),
     }
 }
 
-/// What the tour found this latent to stand for.
-fn meaning<'a>(cx: &'a Cx<'_>, latent: u32) -> Option<&'a str> {
-    let findings = cx.state.tour.findings.as_ref()?;
-    let open = cx.state.features.sae.as_ref().map(|s| s.id);
-    if open.is_none() || open != cx.state.tour.sae {
-        return None;
-    }
-    findings.features.iter().find(|f| f.latent == latent).map(|f| f.meaning.as_str())
-}
-
-fn figures(ui: &mut Ui, table: &FeatureTable, latent: &LatentSummary) {
-    let sample = format!(
+fn sample(table: &FeatureTable) -> String {
+    format!(
         "Over {} tokens of {}.",
         format::grouped(table.tokens),
         table.corpus.rsplit('/').next().unwrap_or(&table.corpus)
-    );
+    )
+}
+
+fn figures(ui: &mut Ui, table: &FeatureTable, latent: &LatentSummary) {
+    let sample = sample(table);
+    let median = latent.quantiles[QUANTILES.len() / 2];
     ui.columns(3, |columns| {
         let shown = [
             (
                 "Density",
                 format::percent(f64::from(latent.density)),
-                format!("Share of tokens on which it fires. {sample}"),
+                format!(
+                    "Share of tokens on which it fires: {}. {sample}",
+                    format::grouped(latent.fired)
+                ),
             ),
             (
                 "Max",
@@ -91,14 +110,93 @@ fn figures(ui: &mut Ui, table: &FeatureTable, latent: &LatentSummary) {
                 format!("Its greatest activation. {sample}"),
             ),
             (
-                "Mean",
-                format::figure(f64::from(latent.mean)),
-                format!("Mean of its activation over the tokens where it fires. {sample}"),
+                "Median",
+                format::figure(f64::from(median)),
+                format!(
+                    "Median of its activation over the tokens where it fires; the mean is {}. \
+                     {sample}",
+                    format::figure(f64::from(latent.mean))
+                ),
             ),
         ];
         for (ui, (name, value, definition)) in columns.iter_mut().zip(shown) {
             figure(ui, name, &value, None, &definition);
         }
+    });
+}
+
+/// How strong it is where it fires.
+fn activations(ui: &mut Ui, table: &FeatureTable, latent: &LatentSummary) {
+    let counts: Vec<u64> = latent.histogram.counts.iter().map(|c| u64::from(*c)).collect();
+    let end = f64::from(latent.histogram.width) * counts.len() as f64;
+    let response = histogram(
+        ui,
+        &Histogram {
+            name: "Histogram of this latent's activations",
+            counts: &counts,
+            range: (0.0, end),
+            write: format::figure,
+            mark: None,
+        },
+        72.0,
+    );
+    let quantiles = QUANTILES.iter().zip(latent.quantiles).map(|(q, v)| {
+        format!("{} % at or below {}", format::figure(100.0 * q), format::figure(f64::from(v)))
+    });
+    let said = quantiles.collect::<Vec<_>>().join("\n");
+    response.on_hover_text(format!("Activations where it fires. {}\n{said}", sample(table)));
+}
+
+/// The box to try it on a text, and what came of it.
+fn on_text(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, latent: &LatentSummary) {
+    let field = TextEdit::singleline(&mut form.text)
+        .hint_text("Try it on a text of your own")
+        .desired_width(f32::INFINITY)
+        .margin(egui::Margin::symmetric(10, 6));
+    let response = ui.add(field).accessible_name("Try it on a text of your own");
+    let response = ring(ui, response);
+    let now = ui.input(|i| i.time);
+    if response.changed() {
+        form.text_changed = Some(now);
+    }
+    match form.text_changed {
+        Some(at) if now - at >= DEBOUNCE => {
+            form.text_changed = None;
+            cx.send(Command::OfLatent(LatentCommand::OnText(form.text.clone())));
+        }
+        Some(_) => ui.ctx().request_repaint_after_secs(DEBOUNCE as f32),
+        None => {}
+    }
+    let state = &cx.state.latent;
+    if let Some(error) = &state.text_failure {
+        failure(ui, error, false);
+        return;
+    }
+    let Some(found) = &state.on_text else { return };
+    card(ui, |ui| {
+        let most = found.reading.activations.iter().copied().fold(0.0, f32::max);
+        shaded(
+            ui,
+            &Shaded {
+                tokens: &found.tokens,
+                activations: &found.reading.activations,
+                next: &found.reading.next,
+                full: latent.max.max(most),
+                peak: None,
+                lines: 8,
+            },
+        );
+        let mut said = match most > 0.0 {
+            true => format!("Strongest: {}", format::figure(f64::from(most))),
+            false => "It does not fire on this text.".to_owned(),
+        };
+        if found.cut > 0 {
+            said += &format!(
+                " The last {} tokens do not fit into the model's context and were left out.",
+                format::grouped(found.cut as u64)
+            );
+        }
+        ui.add(Label::new(weak(ui, said)).wrap());
     });
 }
 

@@ -1,6 +1,8 @@
 //! One file a screen. A panel draws state and its own form, and sends commands; it changes
 //! nothing else and waits for nothing.
 
+pub mod company;
+pub mod contexts;
 pub mod data;
 pub mod directions;
 pub mod features;

@@ -339,6 +339,7 @@ pub fn pinned(
             let strip = Shaded {
                 tokens: &texts,
                 activations: &activations,
+                next: &[],
                 full: most,
                 peak: None,
                 lines: 6,

@@ -2,6 +2,7 @@
 
 mod directions;
 mod labels;
+mod latent;
 mod prompt;
 
 use crate::jobs::{JobId, JobView};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use directions::DirectionsState;
 pub use labels::LabelsState;
+pub use latent::LatentState;
 pub use prompt::PromptState;
 
 /// The screens, in working order.
@@ -92,6 +94,8 @@ pub struct State {
     pub train: TrainState,
     /// Features.
     pub features: FeatureState,
+    /// The chosen latent.
+    pub latent: LatentState,
     /// The prompt.
     pub prompt: PromptState,
     /// The directions.

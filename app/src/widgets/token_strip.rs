@@ -10,6 +10,8 @@ pub struct Shaded<'a> {
     pub tokens: &'a [String],
     /// One activation a token; 0 where the latent is silent.
     pub activations: &'a [f32],
+    /// What the latent does to log p of each token's successor, where that is known.
+    pub next: &'a [f32],
     /// The activation drawn at full strength.
     pub full: f32,
     /// The token to underline.
@@ -68,6 +70,12 @@ pub fn shaded(ui: &mut Ui, strip: &Shaded<'_>) -> Response {
         let value = strip.activations.get(i).copied().unwrap_or(0.0);
         ui.label(strong(format!("{:?}", strip.tokens[i]), 13.0));
         ui.label(crate::theme::mono(format!("activation {value:.4}"), 12.5));
+        if let (Some(effect), true) = (strip.next.get(i), value > 0.0 || strip.next[i] != 0.0) {
+            ui.label(crate::theme::mono(format!("next token {effect:+.4} nats"), 12.5));
+            let said = "log p of the token that follows, less the same with this latent set to 0 on \
+                        the whole text";
+            ui.label(crate::widgets::card::weak(ui, said));
+        }
     })
 }
 

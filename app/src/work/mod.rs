@@ -4,6 +4,7 @@
 pub mod browse;
 pub mod data;
 pub mod features;
+pub mod latent;
 pub mod model;
 pub mod prompt;
 pub mod runs;
