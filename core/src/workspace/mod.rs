@@ -10,6 +10,7 @@
 //! or went on with it for as long as that one lives. Calls may wait for the disk, so a window
 //! makes them from a thread of its own.
 
+mod label_runs;
 mod labels;
 mod models;
 mod open;
@@ -28,6 +29,7 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use label_runs::{CallState, LabelBatch, LabelCall, LabelRun, LabelRunId, LabelRunStatus};
 pub use labels::{Judged, LONGEST_LABEL, Label, LabelId, LabelScores, LabelSource, NewLabel};
 pub use models::KnownModel;
 pub use runs::{NewRun, Run};
