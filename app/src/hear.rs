@@ -303,6 +303,7 @@ impl Sparsescope {
                 features.version += 1;
                 features.detail = None;
                 self.choose_latent(wanted);
+                self.labels_of_opened();
             }
             Err(error) => self.feature_failure(error),
         }

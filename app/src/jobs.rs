@@ -35,8 +35,14 @@ pub enum Kind {
     Prompt,
     /// Laying out directions, or comparing them.
     Directions,
+    /// Making contexts searchable.
+    Index,
     /// Asking a language model for labels.
     Label,
+    /// Working out what that would cost.
+    Plan,
+    /// Looking where a key is.
+    Key,
     /// Measuring how good an SAE is.
     Evaluate,
     /// The tour.
@@ -58,6 +64,7 @@ impl Kind {
                 | Self::OnText
                 | Self::Search
                 | Self::Prompt
+                | Self::Key
         )
     }
 
@@ -75,6 +82,9 @@ impl Kind {
                 | Self::Search
                 | Self::Prompt
                 | Self::Directions
+                | Self::Index
+                | Self::Plan
+                | Self::Key
         )
     }
 }

@@ -10,6 +10,7 @@ use egui_plot::PlotPoint;
 use sparsescope_core::Error;
 use sparsescope_core::evaluation::Evaluation;
 use sparsescope_core::features::{FeatureTable, LatentDetail, LatentSummary};
+use sparsescope_core::labels::Label;
 use sparsescope_core::llama::Site;
 use sparsescope_core::training::{TrainConfig, TrainPoint};
 use sparsescope_core::workspace::{SaeId, SaeRecord};
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use directions::DirectionsState;
-pub use labels::LabelsState;
+pub use labels::{LabelsState, SearchState};
 pub use latent::LatentState;
 pub use prompt::PromptState;
 
@@ -402,6 +403,8 @@ pub struct FeatureState {
     pub detail: Option<Arc<LatentDetail>>,
     /// The latent to choose once the SAE that is being opened is there.
     pub wanted: Option<u32>,
+    /// Its labels, in order of latents.
+    pub labels: Vec<Label>,
 }
 
 impl FeatureState {
@@ -413,8 +416,14 @@ impl FeatureState {
     }
 
     /// What a latent is called, if it has a label.
-    pub fn label(&self, _latent: u32) -> Option<&str> {
-        None
+    pub fn label(&self, latent: u32) -> Option<&str> {
+        self.label_of(latent).map(|label| label.text.as_str())
+    }
+
+    /// The label of a latent, if it has one.
+    pub fn label_of(&self, latent: u32) -> Option<&Label> {
+        let at = self.labels.binary_search_by_key(&latent, |l| l.latent).ok()?;
+        self.labels.get(at)
     }
 }
 

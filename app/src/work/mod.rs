@@ -4,6 +4,7 @@
 pub mod browse;
 pub mod data;
 pub mod features;
+pub mod labels;
 pub mod latent;
 pub mod model;
 pub mod prompt;

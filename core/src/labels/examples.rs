@@ -190,7 +190,8 @@ mod tests {
 
     fn context(document: u64, start: u32, peak: f32, word: usize) -> Context {
         let tokens = vec![format!("w{word}"), " is".into(), " here".into()];
-        Context { document, start, tokens, activations: vec![0.0, peak, 0.0], peak: 1 }
+        let activations = vec![0.0, peak, 0.0];
+        Context { document, start, tokens, activations, peak: 1, ..Context::default() }
     }
 
     proptest! {

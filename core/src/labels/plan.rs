@@ -216,7 +216,7 @@ pub fn plan<E>(
     };
     ctx.progress().stage("Choosing examples", "latents", 0, latents.len() as u64);
     let places: HashMap<u32, usize> =
-        features.summaries().latents.iter().enumerate().map(|(i, l)| (l.index, i)).collect();
+        features.table()?.latents.iter().enumerate().map(|(i, l)| (l.index, i)).collect();
     let (mut material, mut skipped) = (Vec::new(), Vec::new());
     for latent in latents {
         ctx.check()?;

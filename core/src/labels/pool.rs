@@ -71,7 +71,7 @@ impl Pool {
                 for i in members {
                     let row = &rows[i];
                     if pool.contexts.len() < count
-                        && let Some((context, used)) =
+                        && let Some((mut context, used)) =
                             window(row, &mut rng, &|id| tokenizer.token_text(id).to_owned())
                     {
                         let mut fire = HashSet::new();
