@@ -247,3 +247,21 @@ fn prompt_failed() {
         app.forms_mut().prompt = form;
     });
 }
+
+#[test]
+fn a_token_under_the_pointer_says_what_it_does() {
+    for study in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut harness = window(dir.path(), vec2(1280.0, 800.0), 1.0, Theme::Dark);
+        still(&mut harness, &show(Screen::Features, reading::latent));
+        if study {
+            let next = vec![0.125; 40];
+            harness.state_mut().state_mut().latent.next.insert((0, 0), next);
+        }
+        harness.hover_at(egui::pos2(600.0, 393.0));
+        harness.run_steps(8);
+        let said = harness.query_by_label_contains("activation 2.2");
+        assert!(said.is_some(), "the token's activation is shown");
+        assert_eq!(harness.query_by_label_contains("next token +0.1250").is_some(), study);
+    }
+}

@@ -73,7 +73,8 @@ pub fn company(ui: &mut Ui, cx: &Cx<'_>) {
 }
 
 fn head(ui: &mut Ui, title: &str, definition: &str) {
-    ui.add_space(10.0);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ui.add_space(14.0);
     let response = ui.label(theme::strong(title, 13.5));
     if !definition.is_empty() {
         response.on_hover_text(definition);

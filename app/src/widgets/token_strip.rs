@@ -70,7 +70,7 @@ pub fn shaded(ui: &mut Ui, strip: &Shaded<'_>) -> Response {
         let value = strip.activations.get(i).copied().unwrap_or(0.0);
         ui.label(strong(format!("{:?}", strip.tokens[i]), 13.0));
         ui.label(crate::theme::mono(format!("activation {value:.4}"), 12.5));
-        if let (Some(effect), true) = (strip.next.get(i), value > 0.0 || strip.next[i] != 0.0) {
+        if let Some(effect) = strip.next.get(i) {
             ui.label(crate::theme::mono(format!("next token {effect:+.4} nats"), 12.5));
             let said = "log p of the token that follows, less the same with this latent set to 0 on \
                         the whole text";
