@@ -81,7 +81,7 @@ impl Sparsescope {
             }
             Command::GoOn(id) => self.go_on(id),
             Command::Evaluate(id) => self.evaluate(id),
-            Command::Collect(corpus, rows) => self.collect(corpus, rows),
+            Command::Collect { corpus, rows, tokens } => self.collect(corpus, rows, tokens),
             Command::Capture { corpus, rows, tokens, to } => self.capture(corpus, rows, tokens, to),
             Command::OfLatent(command) => self.apply_latent(command),
             Command::Prompt(command) => self.apply_prompt(command),
@@ -362,12 +362,12 @@ impl Sparsescope {
         self.state.train.job = Some(job);
     }
 
-    fn collect(&mut self, corpus: CorpusSpec, rows: RowSpec) {
+    fn collect(&mut self, corpus: CorpusSpec, rows: RowSpec, tokens: u64) {
         let Some(id) = self.state.features.sae.as_ref().map(|s| s.id) else { return };
         let Some(used) = self.in_use() else { return };
         self.state.features.failure = None;
         let workspace = self.state.workspace.clone();
-        let spec = CollectSpec { tokens: work::features::TOKENS, ..CollectSpec::new(corpus, rows) };
+        let spec = CollectSpec { tokens, ..CollectSpec::new(corpus, rows) };
         self.jobs.start(
             Kind::Collect,
             "Collect features",

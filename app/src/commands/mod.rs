@@ -78,7 +78,14 @@ pub enum Command {
     /// Measure how good an SAE of the workspace is, on the corpus that is set.
     Evaluate(SaeId),
     /// Collect the features of the open SAE again, over the corpus that is set.
-    Collect(CorpusSpec, RowSpec),
+    Collect {
+        /// The corpus.
+        corpus: CorpusSpec,
+        /// How rows are cut.
+        rows: RowSpec,
+        /// Tokens to look at.
+        tokens: u64,
+    },
     /// Read a latent that the tour found.
     Finding(u32),
     /// Choose a latent.

@@ -399,6 +399,12 @@ pub struct FeatureForm {
     pub text_changed: Option<f64>,
     /// What is listed of the chosen latent.
     pub shown: Listed,
+    /// The latent that is being named, and what is typed.
+    pub naming: Option<((sparsescope_core::workspace::SaeId, u32), String)>,
+    /// Whether the box for it has just appeared.
+    pub naming_begun: bool,
+    /// Tokens to collect from; the usual number if `None`.
+    pub collect: Option<u64>,
 }
 
 /// What is listed of the chosen latent.

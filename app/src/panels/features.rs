@@ -13,8 +13,8 @@ use crate::theme::{self, palette};
 use crate::widgets::card::{button, empty, failure, ring, screen_head, weak};
 use crate::widgets::icon::Icon;
 use egui::{
-    Align2, FontId, Frame, Label, Margin, Rect, Role, ScrollArea, Sense, Stroke, TextEdit, Ui,
-    WidgetInfo, pos2, vec2,
+    Align2, ComboBox, FontId, Frame, Label, Margin, Rect, Role, ScrollArea, Sense, Stroke,
+    TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 use sparsescope_core::features::{FeatureTable, LatentSummary};
 
@@ -80,7 +80,8 @@ fn nothing(ui: &mut Ui, cx: &Cx<'_>, data: &DataForm) {
         if empty(ui, Icon::Features, "No features collected", text, Some("Collect features"))
             && let Some(corpus) = data.corpus()
         {
-            cx.send(Command::Collect(corpus, data.rows));
+            let tokens = crate::work::features::TOKENS;
+            cx.send(Command::Collect { corpus, rows: data.rows, tokens });
         }
         return;
     }
@@ -308,7 +309,7 @@ fn density(table: &FeatureTable) -> Density {
 }
 
 /// The inspector of this screen: the dictionary as a whole.
-pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, form: &FeatureForm, data: &DataForm) {
+pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, data: &DataForm) {
     let state = &cx.state.features;
     let Some(table) = state.table.as_deref() else { return };
     company::company(ui, cx);
@@ -328,13 +329,26 @@ pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, form: &FeatureForm, data: &DataForm) 
     ui.add(Label::new(weak(ui, said)).wrap());
     if state.sae.is_some() {
         ui.add_space(4.0);
-        if button(ui, "Collect again")
-            .on_hover_text("Over the corpus that is set on the Data screen")
-            .clicked()
-            && let Some(corpus) = data.corpus()
-        {
-            cx.send(Command::Collect(corpus, data.rows));
-        }
+        let usual = crate::work::features::TOKENS;
+        let mut tokens = form.collect.unwrap_or(usual);
+        ui.horizontal(|ui| {
+            let collect = button(ui, "Collect again")
+                .on_hover_text("Over the corpus that is set on the Data screen");
+            let name = |tokens: u64| format!("{} tokens", format::count(tokens as f64));
+            let list = ComboBox::from_id_salt("tokens to collect from").width(104.0);
+            let list = list.selected_text(name(tokens)).show_ui(ui, |ui| {
+                for choice in [usual, 1_000_000, 3_000_000, 10_000_000] {
+                    ui.selectable_value(&mut tokens, choice, name(choice));
+                }
+            });
+            list.response.accessible_name("Tokens to collect from");
+            if collect.clicked()
+                && let Some(corpus) = data.corpus()
+            {
+                cx.send(Command::Collect { corpus, rows: data.rows, tokens });
+            }
+        });
+        form.collect = Some(tokens);
     }
 }
 

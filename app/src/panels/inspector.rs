@@ -23,7 +23,7 @@ pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, forms: &mut Forms) {
         match cx.state.screen {
             Screen::Model => model::inspector(ui, cx),
             Screen::Train => train_form::settings(ui, cx, &mut forms.train, &forms.data),
-            Screen::Features => features::inspector(ui, cx, &forms.features, &forms.data),
+            Screen::Features => features::inspector(ui, cx, &mut forms.features, &forms.data),
             Screen::Home | Screen::Data | Screen::Pareto => {}
             Screen::Prompt | Screen::Directions | Screen::Labels => {}
         }

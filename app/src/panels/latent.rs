@@ -4,11 +4,11 @@
 //! strongest examples tell still true of the weak ones; does it fire on a text of mine.
 
 use super::contexts;
+use super::naming::naming;
 use crate::commands::{Command, LatentCommand};
 use crate::context::Cx;
 use crate::format;
 use crate::forms::{Density, FeatureForm, Listed};
-use crate::theme::{self, palette};
 use crate::widgets::bars::{Histogram, histogram};
 use crate::widgets::card::{card, empty, fact, failure, figure, ring, weak};
 use crate::widgets::icon::Icon;
@@ -28,12 +28,7 @@ pub fn latent(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureT
         empty(ui, Icon::Features, "No latent is chosen", text, None);
         return;
     };
-    ui.horizontal(|ui| {
-        ui.label(theme::strong(format!("Latent {}", latent.index), 18.0));
-        if let Some(label) = cx.state.features.label(latent.index) {
-            ui.label(theme::strong(label, 14.0).color(palette(ui).glow));
-        }
-    });
+    naming(ui, cx, form, latent.index);
     figures(ui, table, latent);
     if latent.fired > 0 {
         activations(ui, table, latent);

@@ -12,6 +12,7 @@ pub mod inspector;
 pub mod labels;
 pub mod latent;
 pub mod model;
+pub mod naming;
 pub mod pareto;
 pub mod pareto_table;
 pub mod prompt;

@@ -217,7 +217,8 @@ fn next(ui: &mut Ui, cx: &Cx<'_>, form: &mut PromptForm, reading: &PromptReading
             ui.label(weak(ui, "Effects are on"));
             ui.label(theme::mono(name, 12.5));
             ui.label(
-                theme::mono(format!("= {:.3}", reading.metric), 12.5).color(palette(ui).accent),
+                theme::mono(format!("=\u{a0}{:.3}", reading.metric), 12.5)
+                    .color(palette(ui).accent),
             );
         })
         .response

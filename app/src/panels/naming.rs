@@ -1,0 +1,113 @@
+//! What a latent is called: its label, who says so and how well it fits; and the box to name it.
+
+use crate::commands::{Command, LabelsCommand};
+use crate::context::Cx;
+use crate::format;
+use crate::forms::FeatureForm;
+use crate::theme::{self, palette};
+use crate::widgets::card::{button, ring, weak};
+use egui::{Key, Label as Text, TextEdit, Ui};
+use sparsescope_core::workspace::{Judged, Label, LabelSource, SaeId};
+
+/// Draws the head of a latent: its number, its label, a way to change it.
+pub fn naming(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, latent: u32) {
+    let sae = cx.state.features.sae.as_ref().map(|s| s.id);
+    let label = cx.state.features.label_of(latent);
+    if form.naming.as_ref().is_some_and(|(of, _)| Some(*of) != sae.map(|sae| (sae, latent))) {
+        form.naming = None;
+    }
+    let Some(sae) = sae else {
+        ui.label(theme::strong(format!("Latent {latent}"), 18.0));
+        return;
+    };
+    if form.naming.is_some() {
+        typed(ui, cx, form, sae, latent);
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        ui.label(theme::strong(format!("Latent {latent}"), 18.0));
+        match label {
+            Some(label) => {
+                let text = theme::strong(label.text.as_str(), 15.0).color(palette(ui).glow);
+                ui.add(Text::new(text).wrap());
+            }
+            None => {
+                ui.label(weak(ui, "no label yet"));
+            }
+        }
+        let verb = if label.is_some() { "Rename" } else { "Name it" };
+        if button(ui, verb).clicked() {
+            let text = label.map_or_else(String::new, |l| l.text.clone());
+            form.naming = Some(((sae, latent), text));
+            form.naming_begun = true;
+        }
+        if label.is_some()
+            && button(ui, "Undo")
+                .on_hover_text("Take this label back: the one before it returns")
+                .clicked()
+        {
+            cx.send(Command::Labels(LabelsCommand::Undo { sae, latent }));
+        }
+    });
+    if let Some(label) = label {
+        said_by(ui, label);
+    }
+}
+
+fn typed(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, sae: SaeId, latent: u32) {
+    let Some((_, text)) = &mut form.naming else { return };
+    let (mut save, mut leave) = (false, false);
+    ui.horizontal(|ui| {
+        ui.label(theme::strong(format!("Latent {latent}"), 18.0));
+        let room = (ui.available_width() - 150.0).max(80.0);
+        let field =
+            TextEdit::singleline(text).hint_text("What does it stand for?").desired_width(room);
+        let response = ui.add(field).accessible_name("Label");
+        if std::mem::take(&mut form.naming_begun) {
+            response.request_focus();
+        }
+        let enter = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
+        leave = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Escape));
+        ring(ui, response);
+        save = button(ui, "Save").clicked() || enter;
+        leave |= button(ui, "Cancel").clicked();
+    });
+    if save {
+        let text = text.trim().to_owned();
+        cx.send(Command::Labels(LabelsCommand::Set { sae, latent, text }));
+    }
+    if save || leave {
+        form.naming = None;
+    }
+}
+
+/// Who says so, and how well it fits.
+fn said_by(ui: &mut Ui, label: &Label) {
+    let mut parts = vec![match &label.source {
+        LabelSource::Hand => "named by hand".to_owned(),
+        LabelSource::Model { model, .. } => format!("named by {model}"),
+        LabelSource::Truth { f1, .. } => format!("from the world's truth, F1 {f1:.3}"),
+        LabelSource::Import { file } => {
+            format!("imported from {}", file.rsplit('/').next().unwrap_or(file))
+        }
+    }];
+    if let Some(scores) = &label.scores {
+        for (name, judged) in [("detection", scores.detection), ("fuzzing", scores.fuzzing)] {
+            if let Some(share) = judged.as_ref().and_then(Judged::balanced_accuracy) {
+                parts.push(format!("{name} {}", format::percent(share)));
+            }
+        }
+    }
+    let definition = match &label.source {
+        LabelSource::Truth { definition, .. } => definition.clone(),
+        _ if label.scores.is_some() => "Balanced accuracy of a judge that was given this label \
+            and texts that its writer had not seen: does the latent fire in this text (detection), \
+            are these the tokens it fires on (fuzzing). Half is what guessing gets."
+            .to_owned(),
+        _ => String::new(),
+    };
+    let response = ui.label(weak(ui, parts.join(" · ")));
+    if !definition.is_empty() {
+        response.on_hover_text(definition);
+    }
+}
