@@ -348,6 +348,11 @@ impl Sparsescope {
                 features::features(ui, &cx, &mut self.forms.features, &self.forms.data);
                 return;
             }
+            // So does the map, whose wheel zooms.
+            if screen == Screen::Directions {
+                directions::directions(ui, &cx, &mut self.forms.directions);
+                return;
+            }
             ScrollArea::vertical().id_salt(("screen", screen)).auto_shrink(false).show(ui, |ui| {
                 // A line of text or a plot is not made better by being two metres wide.
                 // Charts with a table below may be.
@@ -359,11 +364,8 @@ impl Sparsescope {
                     Screen::Data => data::data(ui, &cx, &mut self.forms.data),
                     Screen::Train => train::train(ui, &cx),
                     Screen::Pareto => pareto::pareto(ui, &cx, &mut self.forms.pareto),
-                    Screen::Features => {}
+                    Screen::Features | Screen::Directions => {}
                     Screen::Prompt => prompt::prompt(ui, &cx, &mut self.forms.prompt),
-                    Screen::Directions => {
-                        directions::directions(ui, &cx, &mut self.forms.directions);
-                    }
                     Screen::Labels => labels::labels(ui, &cx, &mut self.forms.labels),
                 }
                 ui.add_space(20.0);

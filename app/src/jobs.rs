@@ -33,10 +33,16 @@ pub enum Kind {
     Search,
     /// Reading a prompt.
     Prompt,
-    /// Laying out directions, or comparing them.
+    /// Laying out directions.
     Directions,
     /// Making contexts searchable.
     Index,
+    /// Comparing directions with those of other dictionaries.
+    Compare,
+    /// Reading directions, the cosines of a few.
+    Map,
+    /// Saving a picture.
+    Picture,
     /// Asking a language model for labels.
     Label,
     /// Working out what that would cost.
@@ -65,6 +71,8 @@ impl Kind {
                 | Self::Search
                 | Self::Prompt
                 | Self::Key
+                | Self::Map
+                | Self::Picture
         )
     }
 
@@ -85,6 +93,7 @@ impl Kind {
                 | Self::Index
                 | Self::Plan
                 | Self::Key
+                | Self::Compare
         )
     }
 }

@@ -43,6 +43,12 @@ pub struct Palette {
     pub bad: Color32,
     /// Curves, in the order they are given out.
     pub series: [Color32; 6],
+    /// From little to much, told apart by lightness alone too.
+    pub ramp: [Color32; 5],
+    /// A value below zero at its greatest.
+    pub below: Color32,
+    /// A value above zero at its greatest.
+    pub above: Color32,
 }
 
 const DARK: Palette = Palette {
@@ -70,6 +76,15 @@ const DARK: Palette = Palette {
         Color32::from_rgb(0x6c, 0xd3, 0x92),
         Color32::from_rgb(0x8c, 0xa9, 0xd0),
     ],
+    ramp: [
+        Color32::from_rgb(0x46, 0x4f, 0x9a),
+        Color32::from_rgb(0x36, 0x82, 0xa6),
+        Color32::from_rgb(0x2f, 0xb0, 0x94),
+        Color32::from_rgb(0x94, 0xd4, 0x56),
+        Color32::from_rgb(0xfd, 0xe9, 0x5a),
+    ],
+    below: Color32::from_rgb(0x5a, 0x9b, 0xff),
+    above: Color32::from_rgb(0xff, 0xb0, 0x4a),
 };
 
 const LIGHT: Palette = Palette {
@@ -97,6 +112,15 @@ const LIGHT: Palette = Palette {
         Color32::from_rgb(0x1b, 0x87, 0x4b),
         Color32::from_rgb(0x4a, 0x68, 0x93),
     ],
+    ramp: [
+        Color32::from_rgb(0xc2, 0xc4, 0x3a),
+        Color32::from_rgb(0x5f, 0xb0, 0x55),
+        Color32::from_rgb(0x24, 0x86, 0x84),
+        Color32::from_rgb(0x30, 0x58, 0x89),
+        Color32::from_rgb(0x3c, 0x17, 0x58),
+    ],
+    below: Color32::from_rgb(0x1d, 0x55, 0xb8),
+    above: Color32::from_rgb(0xc0, 0x55, 0x00),
 };
 
 /// The colours that `ui` is drawn in.
@@ -110,6 +134,13 @@ pub fn of(dark: bool) -> &'static Palette {
 }
 
 impl Palette {
+    /// The colour of `share` (0 to 1) of a ramp from little to much.
+    pub fn on_ramp(&self, share: f32) -> Color32 {
+        let at = share.clamp(0.0, 1.0) * (self.ramp.len() - 1) as f32;
+        let i = (at as usize).min(self.ramp.len() - 2);
+        self.ramp[i].lerp_to_gamma(self.ramp[i + 1], at - i as f32)
+    }
+
     /// The shade of a token whose activation is `share` (0 to 1) of the greatest.
     pub fn shade(&self, share: f32) -> Color32 {
         let share = share.clamp(0.0, 1.0);

@@ -12,7 +12,9 @@ use sparsescope_core::training::{Preset, Schedule, TrainConfig};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-pub use directions::DirectionsForm;
+pub use directions::{
+    ColorKey, Coloring, CompareList, DirectionsForm, DirectionsPart, Layout, Legend, sites_of,
+};
 pub use labels::LabelsForm;
 pub use prompt::{PromptForm, PromptRow, Rank};
 

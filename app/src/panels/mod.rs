@@ -2,8 +2,10 @@
 //! nothing else and waits for nothing.
 
 pub mod company;
+pub mod compare;
 pub mod contexts;
 pub mod data;
+pub mod direction_colors;
 pub mod directions;
 pub mod features;
 pub mod found;
@@ -19,6 +21,7 @@ pub mod prompt;
 pub mod prompt_table;
 pub mod rail;
 pub mod runs;
+pub mod selection;
 pub mod sweep;
 pub mod train;
 pub mod train_form;

@@ -17,7 +17,7 @@ use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use directions::DirectionsState;
+pub use directions::{CompareState, Compared, DirectionsState, Relatives};
 pub use labels::{LabelsState, SearchState};
 pub use latent::LatentState;
 pub use prompt::PromptState;

@@ -3,11 +3,13 @@
 pub mod bars;
 pub mod card;
 pub mod choices;
+pub mod heat_map;
 pub mod icon;
 pub mod job_bar;
 pub mod marker;
 pub mod metric_plot;
 pub mod notice;
+pub mod point_cloud;
 pub mod scatter;
 pub mod site_diagram;
 pub mod strip;

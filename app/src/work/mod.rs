@@ -3,6 +3,7 @@
 
 pub mod browse;
 pub mod data;
+pub mod directions;
 pub mod features;
 pub mod labels;
 pub mod latent;
