@@ -7,6 +7,7 @@ use crate::jobs::{Jobs, Kind};
 use crate::panels::{
     data, directions, features, home, inspector, labels, model, pareto, prompt, rail, train,
 };
+use crate::picture;
 use crate::script::{Script, Step};
 use crate::state::{Notice, NoticeText, Screen, State};
 use crate::theme::{self, palette};
@@ -15,8 +16,8 @@ use crate::widgets::{job_bar::job_bar, notice::notices};
 use crate::work::saes::OpenSaes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use egui::{
-    Align2, CentralPanel, Context, Frame, Id, Key, Margin, Modifiers, Order, Panel, Rect,
-    ScrollArea, Stroke, Ui, Vec2, vec2,
+    Align2, CentralPanel, Context, Frame, Id, Key, KeyboardShortcut, Margin, Modifiers, Order,
+    Panel, Rect, ScrollArea, Sense, Stroke, Ui, Vec2, vec2,
 };
 use sparsescope_core::llama::Model;
 use sparsescope_core::training::Requests;
@@ -82,6 +83,10 @@ fn window_icon() -> egui::IconData {
     let png = include_bytes!("../../icons/sparsescope-256.png");
     eframe::icon_data::from_png_bytes(png).unwrap_or_default()
 }
+
+/// Saves what the screen shows.
+const SAVE_PICTURE: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::S);
 
 /// The window.
 pub struct Sparsescope {
@@ -192,6 +197,9 @@ impl Sparsescope {
             };
             self.ask(browse);
         }
+        if ctx.input_mut(|i| i.consume_shortcut(&SAVE_PICTURE)) {
+            self.ask(Command::SavePicture(None));
+        }
         let typing = ctx.memory(|m| m.focused().is_some());
         if !typing && self.state.screen == Screen::Train {
             let job = self.state.jobs.iter().find(|j| j.kind == Kind::Train);
@@ -270,6 +278,9 @@ impl eframe::App for Sparsescope {
         } else if let Some(opened) = self.opened.take() {
             opened.store(true, Ordering::Relaxed);
         }
+        for (taken, path) in picture::developed(ctx) {
+            self.save_picture(taken, path);
+        }
         for event in self.jobs.drain() {
             self.hear(event);
         }
@@ -343,6 +354,16 @@ impl Sparsescope {
         });
         CentralPanel::no_frame().frame(frame).show(ui, |ui| {
             let screen = self.state.screen;
+            // Lies under everything: a right click on nothing in particular.
+            let ground = ui.interact(ui.max_rect(), ui.scope_id().with("ground"), Sense::CLICK);
+            ground.context_menu(|ui| {
+                let shortcut = ui.ctx().format_shortcut(&SAVE_PICTURE);
+                let entry = egui::Button::new("Save this screen as a picture…");
+                if ui.add(entry.shortcut_text(shortcut)).clicked() {
+                    cx.send(Command::SavePicture(None));
+                    ui.close();
+                }
+            });
             // The list of latents scrolls by itself.
             if screen == Screen::Features {
                 features::features(ui, &cx, &mut self.forms.features, &self.forms.data);

@@ -13,6 +13,11 @@ const FILES: [(&str, &[u8]); 5] = [
     ("Symbola", include_bytes!("../assets/fonts/Symbola_hint.ttf")),
 ];
 
+/// Every font file.
+pub fn files() -> impl Iterator<Item = &'static [u8]> {
+    FILES.into_iter().map(|(_, bytes)| bytes)
+}
+
 /// The fonts of each family: its own first, then those for other scripts and for symbols.
 pub fn definitions() -> FontDefinitions {
     let mut fonts = FontDefinitions::empty();

@@ -67,6 +67,10 @@ impl Sparsescope {
             Event::Prompt(event) => self.hear_prompt(event),
             Event::Directions(event) => self.hear_directions(event),
             Event::Labels(event) => self.hear_labels(event),
+            Event::Pictured(outcome) => match outcome {
+                Ok(path) => self.say(NoticeText::Good(format!("{} is saved", path.display()))),
+                Err(error) => self.failed(error),
+            },
             Event::Toured(outcome) => self.toured(*outcome),
         }
     }

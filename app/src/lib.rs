@@ -16,6 +16,7 @@ pub mod forms;
 mod hear;
 pub mod jobs;
 pub mod panels;
+pub mod picture;
 pub mod script;
 pub mod state;
 pub mod theme;

@@ -37,6 +37,8 @@ pub enum Step {
     Theme(egui::ThemePreference),
     /// `shot PATH`: a picture of the window.
     Shot(PathBuf),
+    /// `svg PATH`: what the window shows as SVG, or as PNG if the name ends so.
+    Picture(PathBuf),
     /// `good`: ends with an error if any failure is on screen.
     Good,
     /// `exit`.
@@ -67,6 +69,7 @@ impl FromStr for Step {
                 _ => None,
             },
             "shot" if !rest.is_empty() => Some(Self::Shot(PathBuf::from(rest))),
+            "svg" if !rest.is_empty() => Some(Self::Picture(PathBuf::from(rest))),
             "good" => Some(Self::Good),
             "exit" => Some(Self::Exit),
             _ => None,
@@ -75,8 +78,8 @@ impl FromStr for Step {
             Error::setting(
                 format!("{text:?} is no step of a script"),
                 "steps are open PATH, go SCREEN, train TOKENS, features, latent NUMBER, \
-                 prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, shot PATH, good \
-                 and exit",
+                 prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, shot PATH, svg PATH, \
+                 good and exit",
                 "Separate them by semicolons",
             )
         })
@@ -139,6 +142,7 @@ impl Script {
             },
             Step::Open(path) => commands.push(Command::Open(path)),
             Step::Go(screen) => commands.push(Command::Go(screen)),
+            Step::Picture(path) => commands.push(Command::TakePicture(None, path)),
             Step::Train(tokens) => commands.push(Command::TrainShort(tokens)),
             Step::Features => {
                 commands.extend(state.train.runs.first().map(|r| Command::OpenSae(r.id)));

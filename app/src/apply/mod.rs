@@ -46,6 +46,13 @@ impl Sparsescope {
             Command::Preview(corpus, rows) => self.preview(corpus, rows),
             Command::Finding(latent) => self.read_finding(latent),
             Command::Latent(latent) => self.choose_latent(latent),
+            Command::SavePicture(rect) => {
+                let name = format!("sparsescope-{}.svg", self.state.screen.name().to_lowercase());
+                let ctx = ctx.clone();
+                let wake = std::sync::Arc::new(move || ctx.request_repaint());
+                work::browse::ask_picture(rect, name, self.sender.clone(), wake);
+            }
+            Command::TakePicture(rect, path) => crate::picture::aim(ctx, rect, path),
             Command::PauseJob(id, paused) => self.jobs.pause(id, paused),
             Command::CancelJob(id) => self.jobs.cancel(id, "you stopped it"),
             Command::Dismiss(id) => self.state.notices.retain(|n| n.id != id),
@@ -89,6 +96,17 @@ impl Sparsescope {
             Command::Labels(command) => self.apply_labels(command),
             Command::Tour => self.tour(),
         }
+    }
+
+    /// Saves a picture that was taken.
+    pub(crate) fn save_picture(&mut self, taken: crate::picture::Taken, path: PathBuf) {
+        self.jobs.start::<_, ()>(
+            Kind::Picture,
+            "Save a picture",
+            move |_| crate::picture::save(&taken, &path).map(|()| path),
+            |()| None,
+            |outcome| Some(Event::Pictured(outcome)),
+        );
     }
 
     fn go(&mut self, screen: Screen) {

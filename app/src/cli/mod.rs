@@ -2,8 +2,10 @@
 
 mod bench;
 mod capture;
+mod compare;
 mod demo;
 mod demo_model;
+mod directions;
 mod display;
 mod eval;
 mod features;
@@ -85,6 +87,8 @@ enum Command {
     Sweep(Box<sweep::SweepArgs>),
     Eval(eval::EvalArgs),
     Features(features::FeaturesArgs),
+    Directions(directions::DirectionsArgs),
+    Compare(compare::CompareArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -116,6 +120,8 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Sweep(args) => sweep::run(args, global),
         Command::Eval(args) => eval::run(args, global),
         Command::Features(args) => features::run(args, global),
+        Command::Directions(args) => directions::run(args, global),
+        Command::Compare(args) => compare::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

@@ -98,6 +98,11 @@ pub enum Command {
     Directions(DirectionsCommand),
     /// Something on the labels screen.
     Labels(LabelsCommand),
+    /// Ask where to save a picture of the screen, or of a part of it.
+    SavePicture(Option<egui::Rect>),
+    /// Save a picture of the next frame, or of a part of it: as PNG if the name ends so, else as
+    /// SVG.
+    TakePicture(Option<egui::Rect>, PathBuf),
     /// Hold a job, or let it go on.
     PauseJob(JobId, bool),
     /// Stop a job.

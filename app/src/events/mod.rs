@@ -67,6 +67,8 @@ pub enum Event {
     Labels(LabelsEvent),
     /// Something of the running tour.
     Tour(tour::News),
+    /// A picture was saved.
+    Pictured(Result<PathBuf>),
     /// The tour has ended.
     Toured(Box<Result<Toured>>),
 }

@@ -20,6 +20,8 @@ pub struct DirectionsForm {
     pub lasso: bool,
     /// The points.
     pub cloud: Cloud,
+    /// Where they were last drawn.
+    pub drawn: Option<egui::Rect>,
     /// A colour for each point, and what they were made from.
     pub colors: Vec<Color32>,
     /// The key to them.
@@ -29,7 +31,7 @@ pub struct DirectionsForm {
     /// The points that the search found, and what it was made from.
     pub found: Vec<u32>,
     /// What `found` was made from.
-    pub searched: Option<(String, u64, u64)>,
+    pub searched: Option<(String, ColorKey)>,
     /// Counts the looks.
     pub look: u64,
     /// The selection that the points were last drawn with.
@@ -85,8 +87,8 @@ pub struct ColorKey {
     pub features: u64,
     /// The map and the relatives.
     pub directions: u64,
-    /// How many labels there are.
-    pub labels: usize,
+    /// How many labels there are, and their reading.
+    pub labels: (usize, u64),
 }
 
 /// The key to the colours.

@@ -216,7 +216,7 @@ fn heads(ui: &mut Ui, cells: &[(f32, &str)]) {
 }
 
 fn bar(value: f32) -> String {
-    format!("{value:+.3}")
+    format!("{value:.3}")
 }
 
 fn pairs(ui: &mut Ui, cx: &Cx<'_>, done: &Compared) {
@@ -227,7 +227,7 @@ fn pairs(ui: &mut Ui, cx: &Cx<'_>, done: &Compared) {
             (0.0, "Cosine"),
             (0.12, "Latent of A"),
             (0.24, "fires on"),
-            (0.36, "what A calls it"),
+            (0.36, "label"),
             (0.62, "Latent of B"),
             (0.74, "fires on"),
             (0.88, "mutual"),

@@ -6,6 +6,7 @@ use crate::forms::{ColorKey, Coloring, DirectionsForm, Legend, sites_of};
 use crate::theme::{Palette, palette};
 use egui::{Align2, Color32, FontId, Mesh, Painter, Rect, Shape, Ui, pos2, vec2};
 use sparsescope_core::features::LatentSummary;
+use sparsescope_core::labels::LabelSource;
 
 /// Makes colours, search hits and selection anew where what they come from has changed.
 pub fn refresh(ui: &Ui, cx: &Cx<'_>, form: &mut DirectionsForm, points: usize) {
@@ -16,14 +17,14 @@ pub fn refresh(ui: &Ui, cx: &Cx<'_>, form: &mut DirectionsForm, points: usize) {
         dark: ui.visuals().dark_mode,
         features: features.version,
         directions: state.version,
-        labels: 0,
+        labels: (features.labels.len(), cx.state.labels.version),
     };
     if form.colored != Some(key) || form.colors.len() != points {
         (form.colors, form.legend) = colors(cx, form.coloring, points, palette(ui));
         form.colored = Some(key);
         form.look += 1;
     }
-    let asked = (form.search.trim().to_lowercase(), features.version, state.version);
+    let asked = (form.search.trim().to_lowercase(), key);
     if form.searched.as_ref() != Some(&asked) {
         form.found = find(cx, &asked.0, points);
         form.searched = Some(asked);
@@ -65,19 +66,31 @@ fn colors(cx: &Cx<'_>, coloring: Coloring, points: usize, p: &Palette) -> (Vec<C
             ramp(table.latents.iter().map(|l| (l.index, of(l))), points, name, write, p)
         }
         Coloring::Label => {
-            let mut labelled = 0;
-            let color = |latent: u32| match features.label(latent) {
-                Some(_) => {
-                    labelled += 1;
-                    p.glow
+            let none = p.faint.gamma_multiply(0.5);
+            let mut kinds: Vec<(Color32, String, usize)> = [
+                (0, "by hand"),
+                (2, "by a language model"),
+                (1, "from the truth"),
+                (4, "imported"),
+            ]
+            .map(|(i, name)| (p.series[i], name.to_owned(), 0))
+            .to_vec();
+            let mut colors = vec![none; points];
+            for label in &features.labels {
+                let kind = match label.source {
+                    LabelSource::Hand => 0,
+                    LabelSource::Model { .. } => 1,
+                    LabelSource::Truth { .. } => 2,
+                    LabelSource::Import { .. } => 3,
+                };
+                if let Some(color) = colors.get_mut(label.latent as usize) {
+                    *color = kinds[kind].0;
+                    kinds[kind].2 += 1;
                 }
-                None => p.faint.gamma_multiply(0.55),
-            };
-            let colors: Vec<Color32> = (0..points as u32).map(color).collect();
-            let kinds = vec![
-                (p.glow, "has a label".to_owned(), labelled),
-                (p.faint.gamma_multiply(0.55), "has none".to_owned(), points - labelled),
-            ];
+            }
+            kinds.retain(|(.., count)| *count > 0);
+            let labelled: usize = kinds.iter().map(|k| k.2).sum();
+            kinds.push((none, "none".to_owned(), points - labelled));
             (colors, Legend::Kinds { name: "Label", kinds })
         }
         Coloring::Site => {
@@ -146,8 +159,8 @@ pub fn legend(ui: &Ui, legend: &Legend, room: Rect) {
             for i in 0..32 {
                 let x = |i: f32| bar.left() + bar.width() * i / 32.0;
                 let i = i as f32;
-                let part =
-                    Rect::from_min_max(pos2(x(i), bar.top()), pos2(x(i + 1.0), bar.bottom()));
+                // Each lies over what is left, so that no seam shows.
+                let part = Rect::from_min_max(pos2(x(i), bar.top()), bar.max);
                 mesh.add_colored_rect(part, p.on_ramp((i + 0.5) / 32.0));
             }
             painter.add(Shape::mesh(mesh));

@@ -169,6 +169,10 @@ fn controls(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm) {
         if button(ui, "Show all").on_hover_text("A double click does the same").clicked() {
             form.cloud.reset();
         }
+        let save = button(ui, "Save picture…").on_hover_text("The map as SVG or PNG");
+        if save.clicked() {
+            cx.send(Command::SavePicture(form.drawn));
+        }
         let lasso = ui
             .selectable_label(form.lasso, "Lasso")
             .on_hover_text("Draw around points to select them; with Shift at any time");
@@ -191,7 +195,11 @@ fn picture(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm, shown: &Directio
     let p = palette(ui);
     let state = &cx.state.directions;
     let waiting = form.method == Layout::Tsne && state.laying;
-    let below = if waiting { 72.0 } else { 44.0 };
+    let said = shown.said();
+    let font = egui::FontId::proportional(12.0);
+    let wide = ui.available_width();
+    let caption = ui.painter().layout(said.clone(), font, p.weak, wide).size().y;
+    let below = caption + if waiting { 54.0 } else { 18.0 };
     let mut touched = Touched::default();
     let frame = Frame::new()
         .fill(p.card)
@@ -200,16 +208,17 @@ fn picture(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm, shown: &Directio
         .inner_margin(Margin::same(1));
     frame.show(ui, |ui| {
         let size = vec2(ui.available_width(), height - below - 2.0);
-        let said = format!("Map of {} directions", format::grouped(form.cloud.placed() as u64));
+        let name = format!("Map of {} directions", format::grouped(form.cloud.placed() as u64));
         let look = Look {
             colors: &form.colors,
             found: &form.found,
             selected: &form.selected,
             version: form.look,
             lasso: form.lasso,
-            said: &said,
+            said: &name,
         };
         let corner = ui.cursor().min;
+        form.drawn = Some(egui::Rect::from_min_size(corner, size));
         touched = point_cloud(ui, &mut form.cloud, &look, size);
         let room = egui::Rect::from_min_size(corner, size).shrink(14.0);
         direction_colors::legend(ui, &form.legend, room);
@@ -219,7 +228,7 @@ fn picture(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm, shown: &Directio
     if waiting {
         progress(ui, cx);
     }
-    ui.add(Label::new(weak(ui, shown.said()).size(12.0)).wrap());
+    ui.add(Label::new(weak(ui, said).size(12.0)).wrap());
     if let Some(over) = touched.over {
         told(ui, cx, over);
     }

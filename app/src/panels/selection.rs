@@ -50,7 +50,7 @@ pub fn selection(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm, height: f3
 fn map(ui: &mut Ui, cx: &Cx<'_>, block: &CosineBlock) {
     let n = block.latents.len();
     card(ui, |ui| {
-        let side = ui.available_width().min(286.0);
+        let side = ui.available_width();
         let touched = heat_map(ui, n, |i, j| block.at(i, j), side);
         ui.add_space(2.0);
         key(ui, side);
@@ -61,7 +61,7 @@ fn map(ui: &mut Ui, cx: &Cx<'_>, block: &CosineBlock) {
                 block.latents[j],
                 format::figure(f64::from(block.at(i, j)))
             ),
-            None => "Cosine of each two decoder directions, like beside like".to_owned(),
+            None => "Cosines, like beside like; click to read".to_owned(),
         };
         ui.add(Label::new(weak(ui, said).size(12.0)).truncate()).on_hover_text(
             "Ordered by average linkage on 1 − cos: the two groups most alike are joined, again \
@@ -104,14 +104,17 @@ fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm, height: f32) {
             let number = row.left_center() + vec2(22.0, 0.0);
             painter.text(number, Align2::LEFT_CENTER, latent.to_string(), mono.clone(), p.text);
             let summary = cx.state.features.summary(*latent);
-            let density = summary.map(|s| format::percent(f64::from(s.density)));
+            let density = summary.map(|s| match s.density > 0.0 {
+                true => format::percent(f64::from(s.density)),
+                false => "never fired".to_owned(),
+            });
             let right = row.right_center() - vec2(8.0, 0.0);
             if let Some(density) = density {
                 painter.text(right, Align2::RIGHT_CENTER, density, mono, p.weak);
             }
             let room = Rect::from_min_max(
                 pos2(row.left() + 74.0, row.top()),
-                pos2(row.right() - 74.0, row.bottom()),
+                pos2(row.right() - 92.0, row.bottom()),
             );
             let font = FontId::proportional(13.0);
             let at = room.left_center();

@@ -76,7 +76,7 @@ pub fn key(ui: &mut Ui, width: f32) {
         let mut mesh = Mesh::default();
         for i in 0..steps {
             let x = |i: usize| rect.left() + rect.width() * i as f32 / steps as f32;
-            let part = Rect::from_min_max(pos2(x(i), rect.top()), pos2(x(i + 1), rect.bottom()));
+            let part = Rect::from_min_max(pos2(x(i), rect.top()), rect.max);
             let cosine = (i as f32 + 0.5) / steps as f32 * 2.0 - 1.0;
             mesh.add_colored_rect(part, color(p, cosine));
         }

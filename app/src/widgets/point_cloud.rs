@@ -233,6 +233,11 @@ pub fn point_cloud(ui: &mut Ui, cloud: &mut Cloud, look: &Look<'_>, size: Vec2) 
     let frame = Frame { rect, view: cloud.view };
     if drawing && response.dragged_by(PointerButton::Primary) {
         if let Some(at) = response.interact_pointer_pos() {
+            if cloud.lasso.is_empty()
+                && let Some(first) = ui.input(|i| i.pointer.press_origin())
+            {
+                cloud.lasso.push(frame.from_screen(first));
+            }
             let at = frame.from_screen(at);
             let step = 2.0 / frame.scale();
             if cloud.lasso.last().is_none_or(|last| last.distance(at) > step) {
@@ -331,12 +336,20 @@ fn draw(ui: &Ui, cloud: &mut Cloud, look: &Look<'_>, frame: Frame, over: Option<
         atlas: ui.fonts_mut(|fonts| fonts.font_image_size()),
         density: ui.pixels_per_point(),
     };
-    if cloud.mesh.as_ref().is_none_or(|(drawn, _)| *drawn != wanted) {
-        let mesh = mesh(cloud, look, frame, r, |r| disc(ui, r), p);
-        cloud.mesh = Some((wanted, Arc::new(mesh)));
-    }
-    if let Some((_, mesh)) = &cloud.mesh {
-        painter.add(Shape::Mesh(mesh.clone()));
+    if crate::picture::is_taking(ui.ctx()) {
+        let mut discs = Vec::new();
+        each(cloud, look, frame, r, p, |at, r, color| {
+            discs.push(Shape::circle_filled(at, r, color));
+        });
+        painter.extend(discs);
+    } else {
+        if cloud.mesh.as_ref().is_none_or(|(drawn, _)| *drawn != wanted) {
+            let mesh = mesh(ui, cloud, look, frame, r);
+            cloud.mesh = Some((wanted, Arc::new(mesh)));
+        }
+        if let Some((_, mesh)) = &cloud.mesh {
+            painter.add(Shape::Mesh(mesh.clone()));
+        }
     }
     if let Some(over) = over {
         let at = frame.to_screen(cloud.points[over as usize]);
@@ -363,22 +376,17 @@ fn disc(ui: &Ui, radius: f32) -> Mesh {
     mesh.unwrap_or_default()
 }
 
-fn mesh(
-    cloud: &Cloud,
-    look: &Look<'_>,
-    frame: Frame,
-    r: f32,
-    disc: impl Fn(f32) -> Mesh,
-    p: &Palette,
-) -> Mesh {
+/// All points as one mesh.
+fn mesh(ui: &Ui, cloud: &Cloud, look: &Look<'_>, frame: Frame, r: f32) -> Mesh {
     let mut mesh = Mesh::default();
-    let seen = frame.rect.expand(r + 4.0);
-    let mut add = |i: usize, disc: &Mesh, color: Color32| {
-        let at = frame.to_screen(cloud.points[i]);
-        // False for a point without a place, too.
-        if !seen.contains(at) {
-            return;
-        }
+    // Few radii come, many times each.
+    let mut known: Vec<(f32, Mesh)> = Vec::new();
+    each(cloud, look, frame, r, palette(ui), |at, r, color| {
+        let place = known.iter().position(|(radius, _)| *radius == r).unwrap_or_else(|| {
+            known.push((r, disc(ui, r)));
+            known.len() - 1
+        });
+        let disc = &known[place].1;
         let first = mesh.vertices.len() as u32;
         mesh.vertices.extend(disc.vertices.iter().map(|v| Vertex {
             pos: v.pos + at.to_vec2(),
@@ -386,28 +394,45 @@ fn mesh(
             color: if v.color == Color32::WHITE { color } else { Color32::TRANSPARENT },
         }));
         mesh.indices.extend(disc.indices.iter().map(|c| first + c));
+    });
+    mesh
+}
+
+/// The discs to be drawn, one over the other: place, radius, colour.
+fn each(
+    cloud: &Cloud,
+    look: &Look<'_>,
+    frame: Frame,
+    r: f32,
+    p: &Palette,
+    mut draw: impl FnMut(Pos2, f32, Color32),
+) {
+    let seen = frame.rect.expand(r + 4.0);
+    let mut add = |i: u32, r: f32, color: Color32| {
+        let Some(point) = cloud.points.get(i as usize) else { return };
+        let at = frame.to_screen(*point);
+        // False for a point without a place, too.
+        if seen.contains(at) {
+            draw(at, r, color);
+        }
     };
-    let color = |i: usize| look.colors.get(i).copied().unwrap_or(p.weak);
+    let color = |i: u32| look.colors.get(i as usize).copied().unwrap_or(p.weak);
     let back = |c: Color32| match look.found.is_empty() {
         true => c,
         false => p.card.lerp_to_gamma(c, 0.22),
     };
-    let small = disc(r);
-    for i in 0..cloud.points.len() {
-        add(i, &small, back(color(i)));
+    for i in 0..cloud.points.len() as u32 {
+        add(i, r, back(color(i)));
     }
-    let (rim, core) = (disc(r + 1.6), disc(r + 0.3));
     for i in look.selected {
-        add(*i as usize, &rim, p.text);
-        add(*i as usize, &core, color(*i as usize));
+        add(*i, r + 1.6, p.text);
+        add(*i, r + 0.3, color(*i));
     }
-    let (halo, ring, core) = (disc(r + 3.2), disc(r + 2.4), disc(r + 0.6));
     for i in look.found {
-        add(*i as usize, &halo, p.card);
-        add(*i as usize, &ring, p.glow);
-        add(*i as usize, &core, color(*i as usize));
+        add(*i, r + 3.2, p.card);
+        add(*i, r + 2.4, p.glow);
+        add(*i, r + 0.6, color(*i));
     }
-    mesh
 }
 
 #[cfg(test)]

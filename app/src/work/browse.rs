@@ -13,6 +13,27 @@ pub enum Wanted {
     Text,
 }
 
+/// Asks where to save a picture; the answer comes back as a command.
+pub fn ask_picture(
+    rect: Option<egui::Rect>,
+    name: String,
+    sender: Sender<Command>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) {
+    std::thread::spawn(move || {
+        let chosen = rfd::FileDialog::new()
+            .set_title("Save a picture")
+            .set_file_name(name)
+            .add_filter("SVG", &["svg"])
+            .add_filter("PNG", &["png"])
+            .save_file();
+        if let Some(path) = chosen {
+            let _ = sender.send(Command::TakePicture(rect, path));
+            wake();
+        }
+    });
+}
+
 /// Opens a dialog; what is chosen comes back as a command.
 pub fn ask(wanted: Wanted, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + Sync>) {
     // The thread is let go of: a dialog that never answers must not hold up the program's end.

@@ -85,7 +85,7 @@ pub fn compared(ctx: &JobContext, workspace: &Path, a: SaeId, b: SaeId) -> Resul
     let found = compare(ctx, &from, &to)?;
     let features = |id| -> Option<Arc<FeatureTable>> {
         // Densities are a help, not what was asked for.
-        db.open_features(id).ok().flatten().map(|file| Arc::new(file.summaries().clone()))
+        db.load_features(id).ok().flatten().map(Arc::new)
     };
     Ok(Compared { a, b, found, features_a: features(a), features_b: features(b) })
 }

@@ -32,7 +32,7 @@ pub fn points(latents: usize) -> Vec<[f32; 2]> {
             let (angle, far) = (noise(family, 3) * 6.283, 10.0 + 34.0 * noise(family, 4));
             let wide = 1.5 + 5.0 * noise(family, 5);
             let bend = bell(i, 6) * wide;
-            let x = far * angle.cos() + bend + 0.12 * bend * bend * (angle * 3.0).sin();
+            let x = far * angle.cos() + bend;
             let y = far * angle.sin() + bell(i, 7) * wide * 0.6;
             if i % 997 == 5 { [f32::NAN; 2] } else { [x, y] }
         })

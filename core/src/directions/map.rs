@@ -41,6 +41,7 @@ impl DirectionMap {
         let placed = self.placed();
         let left_out = match self.points.len() - placed {
             0 => String::new(),
+            1 => " One latent has a zero direction and no place.".to_owned(),
             n => format!(" {n} latents have a zero direction and no place."),
         };
         match self.method {

@@ -96,7 +96,7 @@ fn equal_directions_and_zero_ones_make_no_trouble() {
         let map = direction_map(&unwatched(), &sae, method).unwrap();
         assert_eq!(map.placed(), 39);
         assert!(map.points[33][0].is_nan());
-        assert!(map.said().contains("1 latents have a zero direction"));
+        assert!(map.said().contains("One latent has a zero direction"));
     }
     sae.decoder.data_mut().fill(0.0);
     assert!(direction_map(&unwatched(), &sae, MapMethod::Pca).is_err());
