@@ -1,7 +1,10 @@
 //! Latents and what we know of them: densities, quantiles, examples, company.
 
 mod batch;
+mod checkpoint;
 mod collect;
+mod collector;
+mod company;
 mod effects;
 mod file;
 mod histogram;

@@ -7,6 +7,7 @@
 
 use crate::corpus::Row;
 use crate::error::{Error, IoContext, Result};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ const USED: u32 = 1;
 const BOS: u32 = 2;
 
 /// How much was written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Extent {
     pub rows: u64,
     pub tokens: u64,
@@ -82,6 +83,11 @@ impl Spool {
         self.extent.tokens += row.len() as u64;
         self.extent.runs += runs.len() as u64;
         Ok(())
+    }
+
+    /// How much was written.
+    pub fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// Brings what was written to the files, and to the disk if `sync`.

@@ -1,16 +1,19 @@
 //! Collection against brute force: everything kept, sorted and counted the slow way.
 
+use super::collect::collect_with;
+use super::collector::Place;
 use super::latent::lot;
 use super::*;
 use crate::activations::read_rows;
 use crate::activations::testing::{text_file, tiny_model, tiny_sae};
 use crate::corpus::{Bos, CorpusSpec, Row, RowSpec, Split};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::evaluation::Sample;
 use crate::jobs::JobContext;
 use crate::llama::{Model, Site};
 use crate::sae::Sae;
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -25,6 +28,7 @@ fn spec(dir: &Path, split: Split, bos: Bos) -> CollectSpec {
         contexts_per_latent: 4,
         contexts_per_fifth: 2,
         sentences_per_latent: 3,
+        coactive_per_latent: 4,
         window: 5,
         batch: 100,
         ..CollectSpec::new(corpus, rows)
@@ -246,6 +250,27 @@ impl Oracle {
             assert_eq!(got, want);
         }
         assert_eq!(found, drawn.len(), "every firing that was drawn belongs to one group");
+        assert_eq!(got.coactive_tokens, self.tokens() as u64);
+        assert_eq!(got.coactive_fired, fired);
+        let places = |l: usize| -> HashSet<(usize, usize)> {
+            self.firings(l).iter().map(|f| (f.0, f.1)).collect()
+        };
+        let mine = places(l);
+        let mut shares: Vec<f32> = Vec::new();
+        for other in (0..self.latents).filter(|other| *other != l) {
+            let others = places(other);
+            let both = mine.intersection(&others).count();
+            let share = both as f64 / mine.union(&others).count().max(1) as f64;
+            if both >= 2 {
+                shares.push(share as f32);
+            }
+            if let Some(found) = got.coactive.iter().find(|c| c.latent as usize == other) {
+                assert_eq!((found.both as usize, found.jaccard), (both, share as f32));
+            }
+        }
+        shares.sort_by(|a, b| b.total_cmp(a));
+        shares.truncate(self.spec.coactive_per_latent);
+        assert_eq!(got.coactive.iter().map(|c| c.jaccard).collect::<Vec<_>>(), shares);
         let sum = |v: &[f32]| v.iter().map(|v| f64::from(*v)).sum::<f64>();
         let mean = self.sentence_scores(l, |v| (sum(v) / v.len() as f64) as f32);
         assert_eq!(got.sentences.by_mean, mean);
@@ -298,6 +323,87 @@ fn a_latent_that_never_fires_has_an_empty_detail() {
     assert!(file.row(u64::MAX).is_err());
 }
 
+/// Stopped by a kill, after a checkpoint or before one, or by a person, and gone on with: the same
+/// bytes as without.
+#[test]
+fn a_collection_that_goes_on_gives_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, sae) = (tiny_model(), tiny_sae(&[16, 24]));
+    let spec = CollectSpec { tokens: 3000, ..spec(dir.path(), Split::Packed, Bos::Keep) };
+    text_file(dir.path(), 160);
+    let (plain, out) = (dir.path().join("plain"), dir.path().join("out"));
+    run(&model, &sae, &spec, &plain);
+    let whole = std::fs::read(&plain).unwrap();
+    let ctx = JobContext::<()>::unwatched();
+    let killed = || Error::internal("killed", "");
+    // The checkpoint is written after group `kept`, the end comes after group `end`.
+    let stop = |ctx: &JobContext<()>, kept: usize, end: usize, cancel: bool| {
+        let mut done = 0;
+        let due = |_: &Place| {
+            done += 1;
+            if done == end {
+                if !cancel {
+                    return Err(killed());
+                }
+                ctx.cancel("test");
+            }
+            Ok(done == kept)
+        };
+        collect_with(ctx, &model, &sae, &spec, &out, due).unwrap_err()
+    };
+    for (kept, end) in [(1, 4), (9, 9), (8, 13), (3, 3), (0, 2)] {
+        assert!(!stop(&ctx, kept, end, false).is_cancelled());
+    }
+    assert!(stop(&JobContext::unwatched(), 0, 5, true).is_cancelled());
+    let mut left = 0;
+    let count = |_: &Place| {
+        left += 1;
+        Ok(false)
+    };
+    collect_with(&ctx, &model, &sae, &spec, &out, count).unwrap();
+    assert!(left < 20, "{left} groups were left: it did not begin anew");
+    assert!(whole == std::fs::read(&out).unwrap());
+    // What was kept is of no use for other settings, another text, or damaged.
+    for change in 0..3 {
+        stop(&ctx, 9, 10, false);
+        let mut spec = spec.clone();
+        match change {
+            0 => spec.window = 6,
+            1 => {
+                let text = std::fs::read_to_string(dir.path().join("text.txt")).unwrap();
+                std::fs::write(dir.path().join("text.txt"), text.replacen("w1", "w2", 1)).unwrap();
+            }
+            _ => {
+                let path = dir.path().join("out.collecting").join("checkpoint.safetensors");
+                let bytes = std::fs::read(&path).unwrap();
+                std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }
+        run(&model, &sae, &spec, &plain);
+        run(&model, &sae, &spec, &out);
+        assert!(std::fs::read(&plain).unwrap() == std::fs::read(&out).unwrap(), "{change}");
+    }
+}
+
+#[test]
+fn the_features_of_65536_latents_open_without_their_contexts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, sae) = (tiny_model(), tiny_sae(&[16, 65_536]));
+    let spec = CollectSpec { tokens: 300, ..spec(dir.path(), Split::Packed, Bos::Drop) };
+    let path = dir.path().join("f");
+    let (table, mut file) = run(&model, &sae, &spec, &path);
+    assert!(file.bytes_read() < 2000, "to open it says what it is and no more");
+    assert_eq!(file.table().unwrap(), table);
+    let bins: usize = table.latents.iter().map(|l| l.histogram.counts.len()).sum();
+    let a_latent = 4 + 8 + 4 + 4 + 4 + 7 * 4 + 4 + 8;
+    let after_table = file.bytes_read();
+    assert!(after_table < 2000 + 65_536 * a_latent + 4 * bins as u64 + 8);
+    let busy = table.latents.iter().max_by_key(|l| l.fired).unwrap();
+    let detail = file.detail(busy.index as usize).unwrap();
+    assert_eq!(detail.top()[0].activations[detail.top()[0].peak], busy.max);
+    assert!(file.bytes_read() - after_table < 20_000, "a detail is a few short reads");
+}
+
 #[test]
 fn a_text_shorter_than_was_asked_for_is_read_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
@@ -338,7 +444,7 @@ fn damaged_files_are_refused_or_read_but_never_panic() {
     let path = dir.path().join("features.safetensors");
     run(&model, &sae, &spec, &path);
     let whole = std::fs::read(&path).unwrap();
-    for at in 0..whole.len() {
+    for at in (0..whole.len()).step_by(3) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x41;
         std::fs::write(&path, &bytes).unwrap();
