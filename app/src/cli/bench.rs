@@ -1,11 +1,11 @@
-//! `bench train|capture`: how fast this machine does it.
+//! `bench train|capture|collect`: how fast this machine does it.
 
 use super::report::Report;
 use super::table::{Style, Table, count, figure};
 use super::{Global, input, watch};
 use clap::{Args, Subcommand};
 use serde_json::json;
-use sparsescope_core::benchmark::{self, CaptureShape, Lap};
+use sparsescope_core::benchmark::{self, CaptureShape, CollectShape, Lap};
 use sparsescope_core::llama::Site;
 use sparsescope_core::sae::Architecture;
 use sparsescope_core::training::{BenchSpec, bench_train};
@@ -23,6 +23,7 @@ pub struct BenchArgs {
 enum What {
     Train(TrainArgs),
     Capture(CaptureArgs),
+    Collect(CollectArgs),
 }
 
 /// A step of training a dictionary, on random activations in memory
@@ -91,6 +92,39 @@ struct CaptureArgs {
     dir: Option<PathBuf>,
 }
 
+/// Collecting features, against the forward pass alone on the same tokens
+#[derive(Args, Clone)]
+#[command(after_help = "\
+The dictionary is a random one with k latents on each token, the text that of the built-in world.
+The collection is measured from the text to the file on disk; the forward pass on tokens that are
+ready in memory, in the same batches: up to the site, and whole with the logits of every position.
+
+Example:
+  sparsescope bench collect --threads 4 --latents 1024 --json")]
+struct CollectArgs {
+    /// A model to measure instead of the built-in one
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// The site to read
+    #[arg(long, default_value = "resid.2")]
+    site: Site,
+    /// Number of latents
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    latents: usize,
+    /// Latents that fire on each token
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    k: usize,
+    /// Tokens of a repetition
+    #[arg(long, default_value_t = 500_000, value_name = "N")]
+    tokens: u64,
+    /// Repetitions, of which the median counts, after one that does not
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    reps: usize,
+    /// Folder for the file of features (deleted at the end) [default: the system's for temporary files]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
 /// Measures.
 ///
 /// # Errors
@@ -99,6 +133,7 @@ pub fn run(args: &BenchArgs, global: &Global) -> Result<Report> {
     match &args.what {
         What::Train(args) => train(args.clone()),
         What::Capture(args) => capture(args.clone(), global),
+        What::Collect(args) => collect(args.clone(), global),
     }
 }
 
@@ -188,6 +223,43 @@ fn capture(args: CaptureArgs, global: &Global) -> Result<Report> {
         figures.tokens_per_cpu_second.map_or_else(|| "–".to_owned(), |r| count(r as u64)),
     ]);
     Report::new(&json, table.render(Style::of_stdout()) + &spread(&figures.laps))
+}
+
+fn collect(args: CollectArgs, global: &Global) -> Result<Report> {
+    let shape = CollectShape {
+        site: args.site,
+        latents: args.latents,
+        k: args.k,
+        tokens: args.tokens,
+        repetitions: args.reps,
+        folder: args.dir.clone().unwrap_or_else(std::env::temp_dir),
+        seed: global.seed(),
+    };
+    let (asked, settings) = (shape.clone(), global.clone());
+    let path = args.model.clone().unwrap_or_else(|| input::BUILTIN.into());
+    let figures = watch::quietly("Bench collect", move |ctx| {
+        let model = input::open_model(ctx, &path, &settings)?;
+        benchmark::collect(ctx, &model, &asked)
+    })?;
+    let json = json!({
+        "bench": "collect",
+        "model": args.model.map_or_else(|| "builtin".into(), |m| m.display().to_string()),
+        "threads": device::threads(),
+        "shape": shape,
+        "figures": figures,
+    });
+    let mut table = Table::new(&["", ">tokens/s", ">collection is"]);
+    let share = |rate: f64| format!("{:.0} %", 100.0 * figures.collect / rate);
+    let name = format!("collection, {} latents, k {}", shape.latents, shape.k);
+    table.row([name, count(figures.collect as u64), String::new()]);
+    for (name, rate) in [
+        (format!("forward pass to {}", shape.site), figures.to_site),
+        ("whole forward pass".to_owned(), figures.whole_pass_without_logits),
+        ("whole forward pass with logits".to_owned(), figures.whole_pass),
+    ] {
+        table.row([name, count(rate as u64), share(rate)]);
+    }
+    Report::new(&json, table.render(Style::of_stdout()))
 }
 
 fn spread(laps: &[Lap]) -> String {

@@ -2,6 +2,8 @@
 
 mod capture;
 mod clock;
+mod collect;
 
 pub use capture::{CaptureFigures, CaptureShape, capture, tiny};
 pub use clock::{Lap, Stopwatch};
+pub use collect::{CollectFigures, CollectShape, collect};
