@@ -262,8 +262,9 @@ impl Sparsescope {
     }
 }
 
-/// The user's data folder, or a folder here where there is none.
-fn default_workspace() -> PathBuf {
+/// Where the window keeps its work unless it is told otherwise: the user's data folder, or a folder here
+/// where there is none.
+pub fn default_workspace() -> PathBuf {
     directories::ProjectDirs::from("org", "sparsescope", "sparsescope").map_or_else(
         || PathBuf::from("sparsescope-workspace"),
         |dirs| dirs.data_dir().to_path_buf(),

@@ -31,6 +31,8 @@ pub mod workspace;
 
 pub mod labels;
 
+pub mod exchange;
+
 pub mod benchmark;
 
 pub mod demo;

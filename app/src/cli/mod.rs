@@ -8,9 +8,11 @@ mod demo_model;
 mod directions;
 mod display;
 mod eval;
+mod export;
 mod features;
 mod input;
 mod inspect;
+mod labels;
 mod report;
 mod sweep;
 mod table;
@@ -49,6 +51,7 @@ Examples:
   sparsescope train --site resid.2 --latents 1024 --k 16 --out my-sae
   sparsescope sweep --site resid.2 --arch topk,standard --l0 8,16,32 --out my-sweep
   sparsescope eval my-sae
+  sparsescope features my-sae --latent 17
 
 Exit codes: 0 it worked, 1 it failed, 2 it was asked for something that makes no sense.";
 
@@ -89,6 +92,8 @@ enum Command {
     Features(features::FeaturesArgs),
     Directions(directions::DirectionsArgs),
     Compare(compare::CompareArgs),
+    Export(export::ExportArgs),
+    Labels(labels::LabelsArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -122,6 +127,8 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Features(args) => features::run(args, global),
         Command::Directions(args) => directions::run(args, global),
         Command::Compare(args) => compare::run(args, global),
+        Command::Export(args) => export::run(args, global),
+        Command::Labels(args) => labels::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

@@ -4,6 +4,7 @@
 pub mod browse;
 pub mod data;
 pub mod directions;
+pub mod exchange;
 pub mod features;
 pub mod labels;
 pub mod latent;
