@@ -4,7 +4,7 @@ use crate::app::Sparsescope;
 use crate::commands::LabelsCommand;
 use crate::events::{Event, LabelsEvent};
 use crate::jobs::Kind;
-use crate::state::{NoticeText, Screen};
+use crate::state::{NoticeText, Planned, Screen};
 use crate::work;
 use sparsescope_core::Result;
 use sparsescope_core::jobs::JobContext;
@@ -168,11 +168,11 @@ impl Sparsescope {
         if labels.running.is_some() || self.jobs.is_running(Kind::Label) {
             return;
         }
-        let Some(planned) = labels.planned.take() else { return };
+        let Some(prepared) = labels.planned.take().and_then(|p| p.prepared) else { return };
         labels.failure = None;
         let workspace = self.state.workspace.clone();
-        let name = format!("Label {} latents", planned.estimate().latents);
-        self.label_job(name, move |ctx| work::labels::begin(ctx, &workspace, &planned, agreed));
+        let name = format!("Label {} latents", prepared.estimate().latents);
+        self.label_job(name, move |ctx| work::labels::begin(ctx, &workspace, &prepared, agreed));
     }
 
     fn go_on_labels(&mut self, id: LabelRunId) {
@@ -266,7 +266,14 @@ impl Sparsescope {
             LabelsEvent::Planned(outcome) => {
                 labels.planning = false;
                 match outcome {
-                    Ok(planned) => labels.planned = Some(planned),
+                    Ok(prepared) => {
+                        labels.planned = Some(Planned {
+                            endpoint: prepared.request().endpoint.clone(),
+                            estimate: prepared.estimate().clone(),
+                            sample: prepared.sample().unwrap_or_default(),
+                            prepared: Some(prepared),
+                        });
+                    }
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => labels.failure = Some(error),
                 }

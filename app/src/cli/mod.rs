@@ -13,7 +13,9 @@ mod features;
 mod input;
 mod inspect;
 mod labels;
+mod label;
 mod report;
+mod search;
 mod sweep;
 mod table;
 mod train;
@@ -94,6 +96,8 @@ enum Command {
     Compare(compare::CompareArgs),
     Export(export::ExportArgs),
     Labels(labels::LabelsArgs),
+    Label(Box<label::LabelArgs>),
+    Search(search::SearchArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -129,6 +133,8 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Compare(args) => compare::run(args, global),
         Command::Export(args) => export::run(args, global),
         Command::Labels(args) => labels::run(args, global),
+        Command::Label(args) => label::run(args, global),
+        Command::Search(args) => search::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

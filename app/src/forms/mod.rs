@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub use directions::{
     ColorKey, Coloring, CompareList, DirectionsForm, DirectionsPart, Layout, Legend, sites_of,
 };
-pub use labels::LabelsForm;
+pub use labels::{LabelsForm, Which};
 pub use prompt::{PromptForm, PromptRow, Rank};
 
 /// The forms of all screens.
@@ -381,7 +381,7 @@ pub struct FeatureForm {
     pub order: Order,
     /// Greatest first.
     pub descending: bool,
-    /// Only latents with this text in a context, or this number.
+    /// Words to look for, or a latent's number to jump to.
     pub filter: String,
     /// Whether latents that never fired are left out.
     pub hide_dead: bool,
@@ -432,8 +432,6 @@ pub struct RowsKey {
     pub order: Order,
     /// Greatest first.
     pub descending: bool,
-    /// Text looked for.
-    pub filter: String,
     /// Whether silent latents are left out.
     pub hide_dead: bool,
 }

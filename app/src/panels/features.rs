@@ -3,11 +3,11 @@
 //! What a person wants to know here: what has the dictionary learnt, which latents are worth
 //! reading (frequent, strong, alive), and what does this one stand for.
 
-use crate::commands::Command;
+use crate::commands::{Command, LabelsCommand};
 use crate::context::Cx;
 use crate::format;
 use crate::forms::{DataForm, Density, FeatureForm, Order, RowsKey};
-use crate::panels::{company, latent};
+use crate::panels::{company, hits, latent};
 use crate::state::Screen;
 use crate::theme::{self, palette};
 use crate::widgets::card::{button, empty, failure, ring, screen_head, weak};
@@ -46,7 +46,7 @@ pub fn features(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, data: &DataFor
     };
     refresh(form, table, state.version);
     let height = ui.available_height();
-    let wide = (ui.available_width() * 0.4).clamp(290.0, 420.0);
+    let wide = (ui.available_width() * 0.4).clamp(290.0, 520.0);
     ui.horizontal_top(|ui| {
         ui.allocate_ui(vec2(wide, height), |ui| {
             ui.set_width(wide);
@@ -97,9 +97,12 @@ fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) 
     ui.horizontal(|ui| {
         let room = ui.available_width() - 116.0;
         let field = TextEdit::singleline(&mut form.filter)
-            .hint_text("A latent's number")
+            .hint_text("Words, or a number")
             .desired_width(room);
-        let response = ui.add(field).accessible_name("Filter latents");
+        let response = ui.add(field).accessible_name("Search latents");
+        if response.changed() {
+            typed(cx, form, table);
+        }
         ring(ui, response);
         ui.checkbox(&mut form.hide_dead, "Alive only")
             .on_hover_text("Leaves out latents that never fired in the sample");
@@ -111,6 +114,10 @@ fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) 
         .inner_margin(Margin::symmetric(6, 6))
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
+            if searches(&form.filter) {
+                hits::hits(ui, cx);
+                return;
+            }
             heads(ui, form);
             let count = form.rows.len();
             let place = chosen(cx, table);
@@ -127,7 +134,7 @@ fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) 
             }
             if count == 0 {
                 ui.add_space(30.0);
-                ui.vertical_centered(|ui| ui.label(weak(ui, "No latent fits the filter.")));
+                ui.vertical_centered(|ui| ui.label(weak(ui, "No latent is alive.")));
                 ui.add_space(ui.available_height() - 40.0);
             } else {
                 area.show_rows(ui, ROW, count, |ui, range| {
@@ -146,6 +153,23 @@ fn list(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) 
             ui.label(weak(ui, said));
         });
     keys(ui, cx, form, table);
+}
+
+/// Whether what was typed is words to look for rather than a latent's number.
+fn searches(typed: &str) -> bool {
+    let typed = typed.trim();
+    !typed.is_empty() && typed.parse::<u32>().is_err()
+}
+
+/// What follows from typing: words are looked for in the background, a number is jumped to.
+fn typed(cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) {
+    let words = if searches(&form.filter) { form.filter.clone() } else { String::new() };
+    cx.send(Command::Labels(LabelsCommand::Search(words)));
+    if let Ok(number) = form.filter.trim().parse::<u32>()
+        && table.latents.iter().any(|l| l.index == number)
+    {
+        cx.send(Command::Latent(Some(number)));
+    }
 }
 
 /// The place in the table of the chosen latent.
@@ -173,22 +197,47 @@ fn keys(ui: &Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureTable) {
     form.reveal = true;
 }
 
-/// Where the columns end, as shares of the width: number, density, max, mean.
-const COLUMNS: [(Order, &str, f32, &str); 4] = [
-    (Order::Index, "Latent", 0.22, "Its number in the dictionary."),
-    (Order::Density, "Density", 0.52, "Share of the sample's tokens on which it fires."),
-    (Order::Max, "Max", 0.76, "Its greatest activation in the sample."),
-    (Order::Mean, "Mean", 0.98, "Mean of its activation over the tokens where it fires."),
+/// The columns at the right, from the right: width, what it is.
+const COLUMNS: [(Order, &str, f32, &str); 3] = [
+    (Order::Mean, "Mean", 62.0, "Mean of its activation over the tokens where it fires."),
+    (Order::Max, "Max", 62.0, "Its greatest activation in the sample."),
+    (Order::Density, "Density", 76.0, "Share of the sample's tokens on which it fires."),
 ];
+
+/// Width of the latent's number.
+const NUMBER: f32 = 52.0;
+
+/// Least width of the list in which means and maxima have room beside the labels.
+const ROOMY: f32 = 380.0;
+
+/// Where each column of figures is in a row, from the right; and what is left for the label.
+fn columns(rect: Rect) -> (Vec<(Order, &'static str, &'static str, Rect)>, Rect) {
+    let mut right = rect.max.x - 4.0;
+    let mut out = Vec::new();
+    for (order, name, width, definition) in COLUMNS {
+        if order != Order::Density && rect.width() < ROOMY {
+            continue;
+        }
+        let place = Rect::from_min_max(pos2(right - width, rect.min.y), pos2(right, rect.max.y));
+        out.push((order, name, definition, place));
+        right -= width;
+    }
+    let label = Rect::from_min_max(
+        pos2(rect.min.x + NUMBER + 8.0, rect.min.y),
+        pos2(right - 4.0, rect.max.y),
+    );
+    (out, label)
+}
 
 fn heads(ui: &mut Ui, form: &mut FeatureForm) {
     let p = palette(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::hover());
-    let mut from = rect.min.x;
-    for (order, name, end, definition) in COLUMNS {
-        let to = rect.min.x + rect.width() * end;
-        let place = Rect::from_min_max(pos2(from, rect.min.y), pos2(to, rect.max.y));
-        from = to;
+    // Rows leave room for the bar of the list.
+    let inner = rect.with_max_x(rect.max.x - ui.spacing().scroll.allocated_width());
+    let (mut all, label) = columns(inner);
+    let number = Rect::from_min_size(rect.min, vec2(NUMBER, rect.height()));
+    all.push((Order::Index, "Latent", "Its number in the dictionary.", number));
+    for (order, name, definition, place) in all {
         let response = ui.interact(place, ui.scope_id().with(name), Sense::click());
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Sort by {name}")));
         let sorted = form.order == order;
@@ -203,6 +252,8 @@ fn heads(ui: &mut Ui, form: &mut FeatureForm) {
         ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::proportional(12.0), ink);
         ring(ui, response).on_hover_text(definition);
     }
+    let at = pos2(label.min.x, label.center().y);
+    ui.painter().text(at, Align2::LEFT_CENTER, "Label", FontId::proportional(12.0), p.weak);
     ui.painter().hline(rect.x_range(), rect.max.y, Stroke::new(1.0, p.line));
 }
 
@@ -225,24 +276,45 @@ fn row(ui: &mut Ui, cx: &Cx<'_>, latent: &LatentSummary) {
     ui.painter().rect_filled(rect, 5.0, fill);
     let silent = latent.density <= 0.0;
     let font = FontId::monospace(12.5);
-    for (order, _, end, _) in COLUMNS {
+    let (all, room) = columns(rect);
+    let ink = match (chosen, silent) {
+        (true, _) => p.accent,
+        (_, true) => p.faint,
+        _ => p.text,
+    };
+    let at = pos2(rect.min.x + NUMBER, rect.center().y);
+    ui.painter().text(at, Align2::RIGHT_CENTER, latent.index.to_string(), font.clone(), ink);
+    for (order, _, _, place) in all {
         let text = match order {
-            Order::Index => latent.index.to_string(),
             _ if silent => "–".to_owned(),
             Order::Density => format::percent(f64::from(latent.density)),
             Order::Max => format::figure(f64::from(latent.max)),
-            Order::Mean => format::figure(f64::from(latent.mean)),
+            _ => format::figure(f64::from(latent.mean)),
         };
-        let ink = match (order, chosen) {
-            (Order::Index, true) => p.accent,
-            (Order::Index, false) if !silent => p.text,
-            _ if silent => p.faint,
-            _ => p.weak,
-        };
-        let at = pos2(rect.min.x + rect.width() * end, rect.center().y);
+        let at = pos2(place.max.x, rect.center().y);
+        let ink = if silent { p.faint } else { p.weak };
         ui.painter().text(at, Align2::RIGHT_CENTER, text, font.clone(), ink);
     }
-    ring(ui, response);
+    let label = cx.state.features.label_of(latent.index);
+    if let Some(label) = label {
+        let font = FontId::proportional(13.0);
+        let text = crate::fonts::drawable(ui.ctx(), &font, &label.text);
+        let text = egui::RichText::new(text).font(font);
+        let galley = egui::WidgetText::from(text).into_galley(
+            ui,
+            Some(egui::TextWrapMode::Truncate),
+            room.width(),
+            FontId::proportional(13.0),
+        );
+        let at = pos2(room.min.x, rect.center().y - galley.size().y / 2.0);
+        ui.painter().galley(at, galley, if chosen { p.accent } else { p.text });
+    }
+    let response = ring(ui, response);
+    if let Some(label) = label {
+        let score = sparsescope_core::labels::score_of(label);
+        let score = score.map_or(String::new(), |(score, what)| format!("\n{what}: {score:.3}"));
+        response.on_hover_text(format!("{} ({}){score}", label.text, label.source.short()));
+    }
 }
 
 /// Makes the list anew if what it was made from has changed.
@@ -251,7 +323,6 @@ fn refresh(form: &mut FeatureForm, table: &FeatureTable, version: u64) {
         version,
         order: form.order,
         descending: form.descending,
-        filter: form.filter.trim().to_lowercase(),
         hide_dead: form.hide_dead,
     };
     if form.key.as_ref() == Some(&key) {
@@ -269,10 +340,7 @@ fn refresh(form: &mut FeatureForm, table: &FeatureTable, version: u64) {
 
 /// The places in the table that the key asks for, in its order.
 fn rows(table: &FeatureTable, key: &RowsKey) -> Vec<u32> {
-    let number: Option<u32> = key.filter.parse().ok();
-    let fits = |l: &LatentSummary| {
-        (!key.hide_dead || l.density > 0.0) && (key.filter.is_empty() || number == Some(l.index))
-    };
+    let fits = |l: &LatentSummary| !key.hide_dead || l.density > 0.0;
     let mut rows: Vec<u32> =
         (0..table.latents.len() as u32).filter(|&i| fits(&table.latents[i as usize])).collect();
     let value = |i: &u32| {
@@ -368,17 +436,22 @@ mod tests {
         FeatureTable { latents, ..FeatureTable::default() }
     }
 
-    fn key(order: Order, descending: bool, filter: &str, hide_dead: bool) -> RowsKey {
-        RowsKey { version: 1, order, descending, filter: filter.to_owned(), hide_dead }
+    fn key(order: Order, descending: bool, hide_dead: bool) -> RowsKey {
+        RowsKey { version: 1, order, descending, hide_dead }
     }
 
     #[test]
     fn latents_are_ordered_and_filtered() {
         let t = table();
-        assert_eq!(rows(&t, &key(Order::Index, false, "", false)), [0, 1, 2]);
-        assert_eq!(rows(&t, &key(Order::Density, true, "", false)), [2, 0, 1]);
-        assert_eq!(rows(&t, &key(Order::Max, true, "", true)), [0, 2]);
-        assert_eq!(rows(&t, &key(Order::Index, false, "1", false)), [1]);
+        assert_eq!(rows(&t, &key(Order::Index, false, false)), [0, 1, 2]);
+        assert_eq!(rows(&t, &key(Order::Density, true, false)), [2, 0, 1]);
+        assert_eq!(rows(&t, &key(Order::Max, true, true)), [0, 2]);
+    }
+
+    #[test]
+    fn words_are_looked_for_and_numbers_jumped_to() {
+        assert!(searches("gender") && searches("3 mice") && searches("-1"));
+        assert!(!searches("") && !searches("  ") && !searches(" 17 "));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the labels screen shows, and what is known of labels elsewhere.
 
 use sparsescope_core::Error;
-use sparsescope_core::labels::{Found, LabelRunId, Prepared, RunView};
+use sparsescope_core::labels::{Endpoint, Estimate, Found, LabelRunId, Prepared, RunView};
 use sparsescope_core::workspace::SaeId;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct LabelsState {
     /// Whether an estimate is being worked out.
     pub planning: bool,
     /// What would be sent, and what it would cost.
-    pub planned: Option<Arc<Prepared>>,
+    pub planned: Option<Planned>,
     /// Runs of labelling of the SAE that is open, the latest first.
     pub runs: Vec<RunView>,
     /// The run that is under way.
@@ -28,6 +28,19 @@ pub struct LabelsState {
     pub notes: Vec<String>,
     /// Where the key of the form is: asked for by its name.
     pub key: Option<(String, Result<&'static str, Error>)>,
+}
+
+/// What would be sent.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Whom.
+    pub endpoint: Endpoint,
+    /// How much, and what it would cost.
+    pub estimate: Estimate,
+    /// The first request, as it would be sent.
+    pub sample: String,
+    /// The questions; what is begun when it is agreed to.
+    pub prepared: Option<Arc<Prepared>>,
 }
 
 /// The search in labels and contexts.

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use directions::{CompareState, Compared, DirectionsState, Relatives};
-pub use labels::{LabelsState, SearchState};
+pub use labels::{LabelsState, Planned, SearchState};
 pub use latent::LatentState;
 pub use prompt::PromptState;
 

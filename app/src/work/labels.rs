@@ -1,14 +1,15 @@
 //! Labels: read, searched, written by hand or by a language model.
 
 use sparsescope_core::jobs::JobContext;
+use sparsescope_core::labels::index_contexts;
 use sparsescope_core::labels::{
     self, Agreed, Found, Label, LabelNews, LabelRequest, LabelRunId, Labelled, NewLabel, Prepared,
     Query, RunView, Source, WallClock,
 };
 use sparsescope_core::llama::Model;
 use sparsescope_core::sae::Sae;
-use sparsescope_core::workspace::{SaeId, Workspace};
-use sparsescope_core::{Result, labels::index_contexts};
+use sparsescope_core::workspace::{SaeId, SaeRecord, Workspace};
+use sparsescope_core::{Error, Result, device};
 use std::path::Path;
 
 /// Hits of a search that are shown at most.
@@ -44,6 +45,31 @@ pub fn search(workspace: &Path, sae: Option<SaeId>, text: &str) -> Result<Found>
 /// Makes the contexts of an SAE searchable, if they are not.
 pub fn index(ctx: &JobContext, workspace: &Path, sae: SaeId) -> Result<()> {
     index_contexts(ctx, &Workspace::open(workspace)?, sae).map(|_| ())
+}
+
+/// The model that a dictionary was trained on: the one at `path`, the built-in one, or the one that
+/// was opened before under the dictionary's hash of it.
+pub fn model_of(
+    workspace: &Workspace,
+    record: &SaeRecord,
+    path: Option<&Path>,
+    device: &str,
+) -> Result<Model> {
+    if let Some(path) = path {
+        return Model::open(path, &device::choose(device)?);
+    }
+    let builtin = super::model::builtin(device)?;
+    if builtin.hash() == record.model {
+        return Ok(builtin);
+    }
+    match workspace.known_model(&record.model)? {
+        Some(known) => Model::open(&known.path, &device::choose(device)?),
+        None => Err(Error::setting(
+            format!("The model of SAE {} is not known", record.id),
+            "it was not opened in this workspace",
+            "Name its folder",
+        )),
+    }
 }
 
 /// What a run would send and cost.

@@ -3,6 +3,7 @@
 
 pub mod directions;
 pub mod fixture;
+pub mod labelling;
 pub mod reading;
 pub mod soft;
 

@@ -148,6 +148,27 @@ mod tests {
         }
     }
 
+    /// Where `SPARSESCOPE_KEYRING` says that there is a keyring that may be written to.
+    #[test]
+    fn a_key_is_kept_in_the_keyring_and_taken_out() {
+        let name = "SPARSESCOPE_TEST_KEYRING_ENTRY";
+        let source = KeySource::Named(name.into());
+        let before = source.read().unwrap_err();
+        if std::env::var_os("SPARSESCOPE_KEYRING").is_none() {
+            return;
+        }
+        assert!(before.why.contains("no such entry"), "{before}");
+        for text in ["sk-one", "sk-two"] {
+            let key = Key::new(text).unwrap();
+            keep_key(name, &key).unwrap();
+            assert_eq!(source.read().unwrap(), Some(key));
+            assert_eq!(source.found().unwrap(), "in the keyring");
+        }
+        forget_key(name).unwrap();
+        forget_key(name).unwrap();
+        assert!(source.read().is_err());
+    }
+
     #[test]
     fn a_key_in_the_place_of_its_name_is_refused_and_not_repeated() {
         let error = KeySource::Named("sk-ant-secret".into()).read().unwrap_err();

@@ -50,7 +50,7 @@ impl Pool {
         let held = (count * (WINDOW * 48 + sae.latents() / 4)) as u64;
         check_memory(model, "read contexts", BATCH, spec.rows.length, Logits::None, held)?;
         // Short rows hold less than a window each; more rows than needed are read and chosen from.
-        let tokens = (count * spec.rows.length.max(WINDOW)) as u64;
+        let tokens = ((count * spec.rows.length.max(WINDOW)) as u64).min(spec.tokens);
         let mut sample = Sample::open(model, &spec.corpus, spec.rows, tokens, 0, spec.seed)?;
         let check = check_of(ctx);
         let mut rng = ChaCha8Rng::seed_from_u64(spec.seed);

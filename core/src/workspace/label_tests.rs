@@ -114,6 +114,11 @@ fn scores_are_kept_with_the_label() {
     assert_eq!(judged.precision(), Some(9.0 / 13.0));
     assert_eq!(judged.f1(), Some(18.0 / 23.0));
     assert_eq!(Judged::default().balanced_accuracy(), None);
+    assert_eq!(Judged::default().interval(), None);
+    // Wilson's intervals of 9 in 10 and 6 in 10 are [0.5958, 0.9821] and [0.3127, 0.8318].
+    let (low, high) = judged.interval().unwrap();
+    assert!((low - (0.75 - 0.3042f64.hypot(0.2873) / 2.0)).abs() < 1e-4, "{low}");
+    assert!((high - (0.75 + 0.0821f64.hypot(0.2318) / 2.0)).abs() < 1e-4, "{high}");
 }
 
 #[test]

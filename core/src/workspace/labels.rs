@@ -49,6 +49,18 @@ impl Judged {
         Some((self.recall()? + self.specificity()?) / 2.0)
     }
 
+    /// Where the balanced accuracy lies with 95 % confidence, were there no end of such examples:
+    /// Wilson's intervals of the two shares, joined as those of a mean of independent shares are
+    /// (Newcombe's way).
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        let (a, b) = (self.recall()?, self.specificity()?);
+        let (a_low, a_high) = wilson(self.true_positives, self.false_negatives);
+        let (b_low, b_high) = wilson(self.true_negatives, self.false_positives);
+        let middle = (a + b) / 2.0;
+        let (down, up) = ((a - a_low).hypot(b - b_low), (a_high - a).hypot(b_high - b));
+        Some((middle - down / 2.0, middle + up / 2.0))
+    }
+
     /// Share found of the places where it fires: TP / (TP + FN).
     pub fn recall(&self) -> Option<f64> {
         share(self.true_positives, self.false_negatives)
@@ -84,6 +96,16 @@ impl Judged {
         self.false_positives += other.false_positives;
         self.unparsed += other.unparsed;
     }
+}
+
+/// Wilson's 95 % interval of a share.
+fn wilson(of: u32, rest: u32) -> (f64, f64) {
+    let n = f64::from(of) + f64::from(rest);
+    let (p, z) = (f64::from(of) / n, 1.959_963_985);
+    let scale = 1.0 + z * z / n;
+    let middle = (p + z * z / (2.0 * n)) / scale;
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / scale;
+    ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
 fn share(of: u32, rest: u32) -> Option<f64> {

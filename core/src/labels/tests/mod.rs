@@ -2,6 +2,7 @@
 
 mod batches;
 mod direct;
+mod planning;
 mod server;
 
 use super::examples::{Counts, split};
