@@ -20,6 +20,8 @@ use egui::{
 use sparsescope_core::labels::{Judged, Label, LabelSource};
 
 const ROW: f32 = 26.0;
+/// Rows of the table that are shown at once.
+const SHOWN: usize = 18;
 
 /// Draws the screen.
 pub fn labels(ui: &mut Ui, cx: &Cx<'_>, form: &mut LabelsForm) {
@@ -99,9 +101,9 @@ fn table(ui: &mut Ui, cx: &Cx<'_>, labels: &[Label]) {
     let p = palette(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
     let font = FontId::proportional(12.0);
-    // Rows leave room for the bar of the list.
-    let (places, text) =
-        columns(rect.with_max_x(rect.max.x - ui.spacing().scroll.allocated_width()));
+    // Rows leave room for the bar of the list where there is one.
+    let bar = if labels.len() > SHOWN { ui.spacing().scroll.allocated_width() } else { 0.0 };
+    let (places, text) = columns(rect.with_max_x(rect.max.x - bar));
     let paint = |ui: &Ui, at, align, text: &str| {
         ui.painter().text(at, align, text, font.clone(), p.weak);
     };
@@ -116,7 +118,7 @@ fn table(ui: &mut Ui, cx: &Cx<'_>, labels: &[Label]) {
         ui.interact(*place, ui.scope_id().with(name), Sense::hover()).on_hover_text(*definition);
     }
     ui.painter().hline(rect.x_range(), rect.max.y, Stroke::new(1.0, p.line));
-    let height = (labels.len() as f32 * ROW).min(ROW * 18.0);
+    let height = labels.len().min(SHOWN) as f32 * ROW;
     ScrollArea::vertical()
         .id_salt("all labels")
         .auto_shrink(false)
