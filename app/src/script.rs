@@ -21,6 +21,8 @@ pub enum Step {
     Go(Screen),
     /// `train TOKENS`: with the settings of the form.
     Train(u64),
+    /// `k NUMBER`: latents a token, in the form.
+    K(usize),
     /// `features`: opens the latest dictionary.
     Features,
     /// `latent NUMBER`: of the dictionary that is open.
@@ -57,6 +59,7 @@ impl FromStr for Step {
             "open" if !rest.is_empty() => Some(Self::Open(PathBuf::from(rest))),
             "go" => screen().map(Self::Go),
             "train" => rest.parse().ok().map(Self::Train),
+            "k" => rest.parse().ok().map(Self::K),
             "features" => Some(Self::Features),
             "latent" => rest.parse().ok().map(Self::Latent),
             "prompt" if !rest.is_empty() => Some(Self::Prompt(rest.to_owned())),
@@ -77,7 +80,7 @@ impl FromStr for Step {
         step.ok_or_else(|| {
             Error::setting(
                 format!("{text:?} is no step of a script"),
-                "steps are open PATH, go SCREEN, train TOKENS, features, latent NUMBER, \
+                "steps are open PATH, go SCREEN, k NUMBER, train TOKENS, features, latent NUMBER, \
                  prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, shot PATH, svg PATH, \
                  good and exit",
                 "Separate them by semicolons",
@@ -144,6 +147,7 @@ impl Script {
             Step::Go(screen) => commands.push(Command::Go(screen)),
             Step::Picture(path) => commands.push(Command::TakePicture(None, path)),
             Step::Train(tokens) => commands.push(Command::TrainShort(tokens)),
+            Step::K(k) => commands.push(Command::SetK(k)),
             Step::Features => {
                 commands.extend(state.train.runs.first().map(|r| Command::OpenSae(r.id)));
             }

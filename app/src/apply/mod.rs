@@ -77,6 +77,7 @@ impl Sparsescope {
                 self.go(Screen::Train);
             }
             Command::Resample => self.requests.resample(),
+            Command::SetK(k) => self.forms.train.k = k.max(1),
             Command::TrainShort(tokens) => {
                 self.forms.train.follow_preset();
                 let mut config = self.forms.train.config.clone();

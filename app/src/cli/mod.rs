@@ -14,6 +14,7 @@ mod input;
 mod inspect;
 mod label;
 mod labels;
+mod prompt;
 mod report;
 mod search;
 mod sweep;
@@ -98,6 +99,7 @@ enum Command {
     Labels(labels::LabelsArgs),
     Label(Box<label::LabelArgs>),
     Search(search::SearchArgs),
+    Prompt(prompt::PromptArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -135,6 +137,7 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Labels(args) => labels::run(args, global),
         Command::Label(args) => label::run(args, global),
         Command::Search(args) => search::run(args, global),
+        Command::Prompt(args) => prompt::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

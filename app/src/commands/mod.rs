@@ -67,6 +67,8 @@ pub enum Command {
     SetUpSweep,
     /// Resample the dead latents of the run under way.
     Resample,
+    /// Set the latents a token in the form.
+    SetK(usize),
     /// Train with the settings of the form, but for so many tokens.
     TrainShort(u64),
     /// Go on with a run that was interrupted.
