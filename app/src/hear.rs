@@ -104,7 +104,7 @@ impl Sparsescope {
     }
 
     /// A failure is said, a stop that was asked for is not.
-    fn failed(&mut self, error: Error) {
+    pub(crate) fn failed(&mut self, error: Error) {
         if !error.is_cancelled() {
             self.say(NoticeText::Failed(error));
         }

@@ -43,6 +43,8 @@ pub enum Kind {
     Map,
     /// Saving a picture.
     Picture,
+    /// Writing features for others.
+    HandOut,
     /// Asking a language model for labels.
     Label,
     /// Working out what that would cost.

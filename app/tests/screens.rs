@@ -9,10 +9,11 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headless::{drop_on, golden, wait, window};
 use sparsescope::app::Sparsescope;
-use sparsescope::commands::Command;
+use sparsescope::commands::{Command, LatentCommand, PromptCommand};
 use sparsescope::state::{NoticeText, Screen};
 use sparsescope_core::ErrorKind;
 use sparsescope_core::activations::{Source as _, StoreSource};
+use sparsescope_core::exchange::Format;
 use sparsescope_core::llama::Site;
 use sparsescope_core::workspace::RunStatus;
 use std::path::{Path, PathBuf};
@@ -360,6 +361,86 @@ fn an_sae_is_trained_and_read_with_clicks_alone() {
     harness.run_steps(3);
     let chosen = harness.state().state().features.latent;
     assert_eq!(chosen, Some(table.latents[first as usize].index));
+    it_is_studied_named_and_handed_out(&mut harness, dir.path());
+    a_prompt_is_read(&mut harness);
+}
+
+fn it_is_studied_named_and_handed_out(harness: &mut Harness<'_, Sparsescope>, dir: &Path) {
+    wait(harness, "what the latent does", 60, |app| {
+        let study = &app.state().latent;
+        study.of.map(|of| of.1) == app.state().features.latent && !study.pending
+    });
+    let state = harness.state().state();
+    let (study, detail) = (&state.latent, state.features.detail.clone().unwrap());
+    assert_eq!(study.failure, None);
+    assert_eq!((study.near.len(), study.neurons.len()), (10, 10));
+    let logits = study.logits.as_ref().unwrap();
+    assert_eq!((logits.promoted.len(), logits.suppressed.len()), (10, 10));
+    assert!(logits.scale > 0.0 && logits.counts.iter().sum::<u64>() == 101);
+    for (g, group) in detail.groups.iter().enumerate() {
+        for (c, context) in group.contexts.iter().enumerate() {
+            let next = &study.next[&(g, c)];
+            assert!(next.len() == context.tokens.len() || next.len() + 1 == context.tokens.len());
+        }
+    }
+    // On a text of one's own.
+    let field = harness.get_by_label("Try it on a text of your own");
+    field.focus();
+    field.type_text("w5 w6 w7");
+    wait(harness, "the text", 30, |app| app.state().latent.on_text.is_some());
+    let found = harness.state().state().latent.on_text.clone().unwrap();
+    assert_eq!(found.tokens, ["w5", "w6", "w7"]);
+    assert_eq!((found.reading.activations.len(), found.reading.next.len()), (3, 2));
+    // It gets a name.
+    harness.get_by_label("Name it").click();
+    harness.run_steps(3);
+    harness.get_by_label("Label").type_text("a word of many");
+    harness.run_steps(2);
+    harness.get_by_label("Save").click();
+    let latent = harness.state().state().features.latent.unwrap();
+    wait(harness, "the label", 30, |app| app.state().features.label(latent).is_some());
+    assert_eq!(harness.state().state().features.label(latent), Some("a word of many"));
+    // And goes to a colleague.
+    let page = dir.join("page.html");
+    harness.state().ask(Command::OfLatent(LatentCommand::HandOutTo(
+        Some(latent),
+        Format::Html,
+        page.clone(),
+    )));
+    wait(harness, "the page", 30, |app| !app.state().notices.is_empty() && app.is_idle());
+    assert!(std::fs::read_to_string(&page).unwrap().contains("a word of many"));
+}
+
+fn a_prompt_is_read(harness: &mut Harness<'_, Sparsescope>) {
+    harness.state().ask(Command::Prompt(PromptCommand::Type("w5 w6 w7 w8".to_owned())));
+    harness.state().ask(Command::Go(Screen::Prompt));
+    wait(harness, "the prompt", 30, |app| app.state().prompt.reading.is_some());
+    harness.run_steps(3);
+    let reading = harness.state().state().prompt.reading.clone().unwrap();
+    assert_eq!((reading.tokens.len(), reading.first, reading.position), (5, 1, 4));
+    assert!(!reading.fired.is_empty());
+    // Another next token, and what fires on one token alone.
+    let second = reading.next[1].clone();
+    let rows = harness.get_all_by_role(Role::Button);
+    let named = format!("Look at {:?}", second.text);
+    rows.into_iter()
+        .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with(&named)))
+        .unwrap()
+        .click();
+    let target = |app: &Sparsescope| app.state().prompt.reading.as_ref().map(|r| r.target.id);
+    wait(harness, "the other token", 30, |app| target(app) == Some(second.id));
+    harness.get_by_label("Token 2: w6").click();
+    harness.run_steps(3);
+    let form = &harness.state_mut().forms_mut().prompt;
+    assert_eq!(form.token, Some(2));
+    let on_it = reading.fired.iter().filter(|f| f.position == 2).count();
+    assert_eq!(form.rows.len(), on_it);
+    // A click on a latent leads to it.
+    let latent = form.rows[0].latent;
+    harness.get_by_label(&format!("Open latent {latent}")).click();
+    harness.run_steps(3);
+    let state = harness.state().state();
+    assert_eq!((state.screen, state.features.latent), (Screen::Features, Some(latent)));
 }
 
 #[test]

@@ -4,13 +4,19 @@ use crate::app::Sparsescope;
 use crate::commands::LatentCommand;
 use crate::events::{Event, LatentEvent};
 use crate::jobs::Kind;
-use crate::state::LatentState;
+use crate::state::{LatentState, NoticeText};
+use crate::work;
 use crate::work::latent::{self, News, Which};
+use egui::Context;
+use sparsescope_core::exchange::Format;
+use std::path::PathBuf;
 
 impl Sparsescope {
-    pub(super) fn apply_latent(&mut self, command: LatentCommand) {
+    pub(super) fn apply_latent(&mut self, ctx: &Context, command: LatentCommand) {
         match command {
             LatentCommand::OnText(text) => self.latent_on_text(text),
+            LatentCommand::HandOut(latent, format) => self.ask_hand_out(ctx, latent, format),
+            LatentCommand::HandOutTo(latent, format, path) => self.hand_out(latent, format, path),
             LatentCommand::Elsewhere(sae, latent) => {
                 self.state.features.wanted = Some(latent);
                 self.open_sae(sae);
@@ -41,6 +47,39 @@ impl Sparsescope {
         self.latent_on_text(text);
     }
 
+    fn ask_hand_out(&self, ctx: &Context, latent: Option<u32>, format: Format) {
+        let Some(sae) = &self.state.features.sae else { return };
+        let what = match latent {
+            Some(latent) => format!("sae-{}-latent-{latent}", sae.id),
+            None => format!("sae-{}-features", sae.id),
+        };
+        let name = match format {
+            Format::Html => format!("{what}.html"),
+            Format::Neuronpedia => what,
+        };
+        let ctx = ctx.clone();
+        let wake = std::sync::Arc::new(move || ctx.request_repaint());
+        work::browse::ask_hand_out(latent, format, name, self.sender.clone(), wake);
+    }
+
+    fn hand_out(&mut self, latent: Option<u32>, format: Format, path: PathBuf) {
+        let Some(id) = self.state.features.sae.as_ref().map(|s| s.id) else { return };
+        let (Some(model), Some(facts)) = (self.model.clone(), &self.state.model.facts) else {
+            return;
+        };
+        let (name, workspace) = (facts.name.clone(), self.state.workspace.clone());
+        let latents = latent.map(|latent| vec![latent]);
+        self.jobs.start(
+            Kind::HandOut,
+            "Write features for others",
+            move |ctx| {
+                work::exchange::hand_out(ctx, &workspace, id, &model, &name, latents, format, path)
+            },
+            |()| None,
+            |outcome| Some(Event::Latent(LatentEvent::HandedOut(outcome))),
+        );
+    }
+
     fn latent_on_text(&mut self, text: String) {
         let Some((id, latent)) = self.state.latent.of else { return };
         let Some(model) = self.model.clone() else { return };
@@ -62,8 +101,24 @@ impl Sparsescope {
     }
 
     pub(crate) fn hear_latent(&mut self, event: LatentEvent) {
+        if let LatentEvent::HandedOut(outcome) = event {
+            match outcome {
+                Ok(done) => self.say(NoticeText::Good(format!(
+                    "{} ({}) is in {}",
+                    match done.features {
+                        1 => "The feature".to_owned(),
+                        n => format!("All of {} features", crate::format::grouped(n as u64)),
+                    },
+                    crate::format::bytes(done.bytes),
+                    done.out.display()
+                ))),
+                Err(error) => self.failed(error),
+            }
+            return;
+        }
         let latent = &mut self.state.latent;
         match event {
+            LatentEvent::HandedOut(_) => {}
             LatentEvent::News(of, _) | LatentEvent::Done(of, _) | LatentEvent::OnText(of, _)
                 if latent.of != Some(of) => {}
             LatentEvent::News(_, news) => match news {

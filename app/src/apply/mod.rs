@@ -91,7 +91,7 @@ impl Sparsescope {
             Command::Evaluate(id) => self.evaluate(id),
             Command::Collect { corpus, rows, tokens } => self.collect(corpus, rows, tokens),
             Command::Capture { corpus, rows, tokens, to } => self.capture(corpus, rows, tokens, to),
-            Command::OfLatent(command) => self.apply_latent(command),
+            Command::OfLatent(command) => self.apply_latent(ctx, command),
             Command::Prompt(command) => self.apply_prompt(command),
             Command::Directions(command) => self.apply_directions(command),
             Command::Labels(command) => self.apply_labels(command),

@@ -2,6 +2,7 @@
 
 use crate::work::latent::{News, OnText};
 use sparsescope_core::Result;
+use sparsescope_core::exchange::Exported;
 use sparsescope_core::workspace::SaeId;
 
 /// What comes back.
@@ -12,4 +13,6 @@ pub enum LatentEvent {
     Done((SaeId, u32), Result<()>),
     /// The latent on a text.
     OnText((SaeId, u32), Result<OnText>),
+    /// Features were written for others.
+    HandedOut(Result<Exported>),
 }

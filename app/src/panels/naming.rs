@@ -1,12 +1,13 @@
 //! What a latent is called: its label, who says so and how well it fits; and the box to name it.
 
-use crate::commands::{Command, LabelsCommand};
+use crate::commands::{Command, LabelsCommand, LatentCommand};
 use crate::context::Cx;
 use crate::format;
 use crate::forms::FeatureForm;
 use crate::theme::{self, palette};
 use crate::widgets::card::{button, ring, weak};
 use egui::{Key, Label as Text, TextEdit, Ui};
+use sparsescope_core::exchange::Format;
 use sparsescope_core::workspace::{Judged, Label, LabelSource, SaeId};
 
 /// Draws the head of a latent: its number, its label, a way to change it.
@@ -48,6 +49,7 @@ pub fn naming(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, latent: u32) {
         {
             cx.send(Command::Labels(LabelsCommand::Undo { sae, latent }));
         }
+        hand_out(ui, cx, latent);
     });
     if let Some(label) = label {
         said_by(ui, label);
@@ -79,6 +81,43 @@ fn typed(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, sae: SaeId, latent: u
     if save || leave {
         form.naming = None;
     }
+}
+
+/// The ways to give this feature, or all of them, to others.
+fn hand_out(ui: &mut Ui, cx: &Cx<'_>, latent: u32) {
+    ui.menu_button("Share", |ui| {
+        for (latent, format, name, definition) in [
+            (
+                Some(latent),
+                Format::Html,
+                "This feature as a page…",
+                "One HTML file that needs nothing else, to send to a colleague",
+            ),
+            (
+                Some(latent),
+                Format::Neuronpedia,
+                "This feature as JSON…",
+                "A folder of files as SAEDashboard and Neuronpedia have them",
+            ),
+            (
+                None,
+                Format::Html,
+                "All features as a page…",
+                "One HTML file with every feature that ever fired",
+            ),
+            (
+                None,
+                Format::Neuronpedia,
+                "All features as JSON…",
+                "A folder of files as SAEDashboard and Neuronpedia have them",
+            ),
+        ] {
+            if ui.button(name).on_hover_text(definition).clicked() {
+                cx.send(Command::OfLatent(LatentCommand::HandOut(latent, format)));
+                ui.close();
+            }
+        }
+    });
 }
 
 /// Who says so, and how well it fits.

@@ -1,7 +1,8 @@
 //! The system's own dialogs. They may hang, or not be there: always on a thread of their own.
 
-use crate::commands::Command;
+use crate::commands::{Command, LatentCommand};
 use crossbeam_channel::Sender;
+use sparsescope_core::exchange::Format;
 use std::sync::Arc;
 
 /// What to ask for.
@@ -29,6 +30,28 @@ pub fn ask_picture(
             .save_file();
         if let Some(path) = chosen {
             let _ = sender.send(Command::TakePicture(rect, path));
+            wake();
+        }
+    });
+}
+
+/// Asks where to write features for others; the answer comes back as a command.
+pub fn ask_hand_out(
+    latent: Option<u32>,
+    format: Format,
+    name: String,
+    sender: Sender<Command>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) {
+    std::thread::spawn(move || {
+        let dialog = rfd::FileDialog::new().set_title("Write features for others");
+        let chosen = match format {
+            Format::Html => dialog.set_file_name(name).add_filter("HTML", &["html"]).save_file(),
+            Format::Neuronpedia => dialog.pick_folder().map(|folder| folder.join(name)),
+        };
+        if let Some(path) = chosen {
+            let command = LatentCommand::HandOutTo(latent, format, path);
+            let _ = sender.send(Command::OfLatent(command));
             wake();
         }
     });
