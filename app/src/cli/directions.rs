@@ -107,12 +107,14 @@ fn draw(map: &DirectionMap, out: &Path) -> Result<()> {
             screen_rect: Some(Rect::from_min_size(egui::Pos2::ZERO, size)),
             ..RawInput::default()
         };
-        let _ = ctx.run_ui(input, |ui| {
+        let mut output = ctx.run_ui(input, |ui| {
             let ground = Frame::new().fill(theme::of(false).card);
             CentralPanel::no_frame().frame(ground).show(ui, |ui| {
                 point_cloud(ui, &mut cloud, &look, size);
             });
         });
+        // There is no card that would have the textures.
+        output.textures_delta.clear();
     }
     let taken = picture::developed(&ctx).pop();
     let (taken, path) =

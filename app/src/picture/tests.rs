@@ -147,11 +147,12 @@ fn text(said: &str, font: FontId) -> TextShape {
     let ctx = Context::default();
     ctx.set_fonts(crate::fonts::definitions());
     let mut shape = None;
-    let _ = ctx.run_ui(egui::RawInput::default(), |ui| {
+    let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
         let galley = ui.painter().layout_no_wrap(said.to_owned(), font.clone(), RED);
         let place = Align2::LEFT_TOP.anchor_size(pos2(10.0, 20.0), galley.size());
         shape = Some(TextShape::new(place.min, galley, RED));
     });
+    output.textures_delta.clear();
     shape.unwrap()
 }
 
