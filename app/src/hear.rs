@@ -217,6 +217,10 @@ impl Sparsescope {
         self.state.train.job = None;
         match outcome {
             Ok(id) => {
+                // A run that went on has other directions than before.
+                if self.state.directions.sae == Some(id) {
+                    self.state.directions.sae = None;
+                }
                 self.say(NoticeText::Good(format!(
                     "Run {id} is done; its features are ready to read"
                 )));

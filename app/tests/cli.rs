@@ -133,3 +133,51 @@ fn capture_is_measured() {
     let args = ["bench", "capture", "--dir", missing.to_str().unwrap(), "--batch", "1"];
     fails(&args, 1, &["nowhere"]);
 }
+
+/// A dictionary on disk: `latents` random directions, `turn` places further.
+fn dictionary(folder: &std::path::Path, latents: usize, turn: usize) {
+    use sparsescope_core::sae::{About, Architecture, Extra, Matrix, Sae, Wiring};
+    let d = 12;
+    let number = |i: usize| ((i * 7919 + 13) % 997) as f32 / 498.5 - 1.0;
+    let row = |i: usize| (0..d).map(move |c| number((i + turn) % latents * d + c));
+    let sae = Sae {
+        architecture: Architecture::TopK { k: 4 },
+        encoder: Matrix::zeros(latents, d),
+        b_enc: vec![0.0; latents],
+        decoder: Matrix::new(latents, d, (0..latents).flat_map(row).collect()).unwrap(),
+        b_dec: vec![0.0; d],
+        extra: Extra::default(),
+        wiring: Wiring::Centred,
+        about: About::default(),
+    };
+    sae.save(folder).unwrap();
+}
+
+#[test]
+fn directions_are_mapped_and_two_dictionaries_compared() {
+    let dir = tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    dictionary(&dir.path().join("a"), 40, 0);
+    dictionary(&dir.path().join("b"), 40, 9);
+    let (a, b) = (at("a"), at("b"));
+    for (method, out) in [("pca", "map.svg"), ("tsne", "map.png"), ("tsne", "map.json")] {
+        let map = works(&["directions", "--sae", &a, "--method", method, "--out", &at(out)]);
+        assert_eq!(map["points"].as_array().unwrap().len(), 40);
+        assert_eq!(map["method"], method);
+        assert!(fs::metadata(at(out)).unwrap().len() > 500);
+    }
+    let svg = fs::read_to_string(at("map.svg")).unwrap();
+    assert_eq!(svg.matches("<circle").count(), 40);
+    assert!(dir.path().join("a/directions.safetensors").exists(), "a t-SNE map is kept");
+    let found = works(&["compare", &a, &b]);
+    assert_eq!(found["mutual_best_pairs"], 40);
+    for pair in found["pairs"].as_array().unwrap() {
+        let place = (pair["b"].as_u64().unwrap() + 9) % 40;
+        assert_eq!(pair["a"].as_u64().unwrap(), place);
+    }
+    assert!(found["only_in_a"].as_array().unwrap().is_empty());
+    assert!(sparsescope(&["compare", &a, &b]).out.contains("mean max cosine"));
+    fails(&["directions", "--sae", &at("none")], 1, &["none"]);
+    let bench = works(&["bench", "map", "--points", "2000", "--frames", "3"]);
+    assert!(bench["moving"]["median_ms"].as_f64().unwrap() > 0.0);
+}

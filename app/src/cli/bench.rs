@@ -24,6 +24,7 @@ enum What {
     Train(TrainArgs),
     Capture(CaptureArgs),
     Collect(CollectArgs),
+    Map(super::bench_map::MapArgs),
 }
 
 /// A step of training a dictionary, on random activations in memory
@@ -134,6 +135,7 @@ pub fn run(args: &BenchArgs, global: &Global) -> Result<Report> {
         What::Train(args) => train(args.clone()),
         What::Capture(args) => capture(args.clone(), global),
         What::Collect(args) => collect(args.clone(), global),
+        What::Map(args) => super::bench_map::run(args),
     }
 }
 

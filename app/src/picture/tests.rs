@@ -162,11 +162,17 @@ fn text_is_text_whatever_it_says() {
     let svg = to_svg(&taken(vec![text(said, FontId::proportional(14.0)).into()]));
     let xml = Document::parse(&svg).unwrap();
     let texts: Vec<_> = xml.descendants().filter(|n| n.has_tag_name("text")).collect();
-    assert_eq!(texts.len(), 1);
-    let told = texts[0].text().unwrap();
-    assert!(told.starts_with("a<b> & \"c\" 'd' ]]> é 钥匙 🗝"), "{told:?}");
-    let xs = texts[0].attribute("x").unwrap().split(' ').count();
-    assert_eq!(xs, told.chars().count());
+    // A character of another font may stand in a text of its own; each has its places.
+    let mut told = String::new();
+    for text in &texts {
+        let part = text.text().unwrap();
+        let xs = text.attribute("x").unwrap().split(' ').count();
+        assert_eq!(xs, part.chars().count(), "{part:?}");
+        told += part;
+    }
+    let letters = |text: &str| text.replace(' ', "");
+    let wanted = letters("a<b> & \"c\" 'd' ]]> é 钥匙 🗝");
+    assert!(letters(&told).starts_with(&wanted), "{told:?}");
     assert!(texts[0].attribute("font-family").unwrap().starts_with("Inter"));
     assert_eq!(texts[0].attribute("font-size"), Some("14"));
     let mono = to_svg(&taken(vec![text("0", FontId::monospace(12.0)).into()]));
@@ -178,7 +184,8 @@ fn text_is_text_whatever_it_says() {
 #[test]
 fn text_is_drawn_where_the_window_has_it() {
     let shape = text("HHHH HHHH", FontId::proportional(30.0));
-    let bounds = shape.visual_bounding_rect();
+    // The window's glyphs have a pixel of nothing around them.
+    let bounds = shape.visual_bounding_rect().shrink(1.0);
     let (picture, _) = drawn(vec![shape.into()]);
     let mut ink = Rect::NOTHING;
     for (x, y, pixel) in picture.enumerate_pixels() {
@@ -193,7 +200,7 @@ fn text_is_drawn_where_the_window_has_it() {
         (ink.top(), bounds.top()),
         (ink.bottom(), bounds.bottom()),
     ] {
-        assert!((a - b).abs() <= 1.6, "{ink:?} {bounds:?}");
+        assert!((a - b).abs() <= 1.1, "{ink:?} {bounds:?}");
     }
 }
 
