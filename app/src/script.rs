@@ -37,6 +37,8 @@ pub enum Step {
     Sleep(f64),
     /// `theme dark|light`.
     Theme(egui::ThemePreference),
+    /// `size WIDTH HEIGHT`: of the window, in points.
+    Size(f32, f32),
     /// `shot PATH`: a picture of the window.
     Shot(PathBuf),
     /// `svg PATH`: what the window shows as SVG, or as PNG if the name ends so.
@@ -73,6 +75,9 @@ impl FromStr for Step {
             },
             "shot" if !rest.is_empty() => Some(Self::Shot(PathBuf::from(rest))),
             "svg" if !rest.is_empty() => Some(Self::Picture(PathBuf::from(rest))),
+            "size" => rest
+                .split_once(' ')
+                .and_then(|(w, h)| Some(Self::Size(w.parse().ok()?, h.trim().parse().ok()?))),
             "good" => Some(Self::Good),
             "exit" => Some(Self::Exit),
             _ => None,
@@ -81,7 +86,7 @@ impl FromStr for Step {
             Error::setting(
                 format!("{text:?} is no step of a script"),
                 "steps are open PATH, go SCREEN, k NUMBER, train TOKENS, features, latent NUMBER, \
-                 prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, shot PATH, svg PATH, \
+                 prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
                  good and exit",
                 "Separate them by semicolons",
             )
@@ -147,6 +152,10 @@ impl Script {
             Step::Go(screen) => commands.push(Command::Go(screen)),
             Step::Picture(path) => commands.push(Command::TakePicture(None, path)),
             Step::Train(tokens) => commands.push(Command::TrainShort(tokens)),
+            Step::Size(w, h) => {
+                let size = egui::ViewportCommand::InnerSize(egui::vec2(w, h));
+                ctx.send_viewport_cmd(size);
+            }
             Step::K(k) => commands.push(Command::SetK(k)),
             Step::Features => {
                 commands.extend(state.train.runs.first().map(|r| Command::OpenSae(r.id)));

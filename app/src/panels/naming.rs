@@ -29,7 +29,7 @@ pub fn naming(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, latent: u32) {
         ui.label(theme::strong(format!("Latent {latent}"), 18.0));
         match label {
             Some(label) => {
-                let text = theme::strong(label.text.as_str(), 15.0).color(palette(ui).glow);
+                let text = theme::strong(label.text.as_str(), 15.0).color(palette(ui).series[1]);
                 ui.add(Text::new(text).wrap());
             }
             None => {
