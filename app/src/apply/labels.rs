@@ -5,7 +5,7 @@ use crate::commands::LabelsCommand;
 use crate::events::{Event, LabelsEvent};
 use crate::jobs::Kind;
 use crate::state::{NoticeText, Planned, Screen};
-use crate::work;
+use crate::work::{self, browse::Wanted};
 use sparsescope_core::Result;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::labels::{
@@ -13,6 +13,7 @@ use sparsescope_core::labels::{
     set_price,
 };
 use sparsescope_core::workspace::Workspace;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 fn heard(event: LabelsEvent) -> Option<Event> {
@@ -20,7 +21,7 @@ fn heard(event: LabelsEvent) -> Option<Event> {
 }
 
 impl Sparsescope {
-    pub(super) fn apply_labels(&mut self, command: LabelsCommand) {
+    pub(super) fn apply_labels(&mut self, ctx: &egui::Context, command: LabelsCommand) {
         let workspace = self.state.workspace.clone();
         match command {
             LabelsCommand::Set { sae, latent, text } => {
@@ -52,6 +53,8 @@ impl Sparsescope {
             LabelsCommand::Price(model, price) => self.save("Keep a price", move |_| {
                 set_price(&Workspace::open(&workspace)?, &model, price).map(|()| None)
             }),
+            LabelsCommand::Browse => self.browse(ctx, Wanted::Labels),
+            LabelsCommand::Import(file) => self.import_labels(file),
             LabelsCommand::FindKey(name) => self.find_key(name),
             LabelsCommand::KeepKey(name, key) => {
                 let found = name.clone();
@@ -199,6 +202,18 @@ impl Sparsescope {
             |news| heard(LabelsEvent::News(news)),
             |outcome| heard(LabelsEvent::Ended(Box::new(outcome))),
         );
+    }
+
+    fn import_labels(&mut self, file: PathBuf) {
+        let Some(sae) = self.state.features.sae.as_ref().map(|s| s.id) else { return };
+        let workspace = self.state.workspace.clone();
+        self.save("Take labels from a file", move |_| {
+            let n = work::exchange::take_in(&workspace, sae, &file)?.labels.len();
+            Ok(Some(match n {
+                1 => "1 label was taken from the file".to_owned(),
+                n => format!("{n} labels were taken from the file"),
+            }))
+        });
     }
 
     fn find_key(&mut self, name: String) {

@@ -94,7 +94,7 @@ impl Sparsescope {
             Command::OfLatent(command) => self.apply_latent(ctx, command),
             Command::Prompt(command) => self.apply_prompt(command),
             Command::Directions(command) => self.apply_directions(command),
-            Command::Labels(command) => self.apply_labels(command),
+            Command::Labels(command) => self.apply_labels(ctx, command),
             Command::Tour => self.tour(),
         }
     }
@@ -117,7 +117,7 @@ impl Sparsescope {
         }
     }
 
-    fn browse(&self, ctx: &Context, wanted: Wanted) {
+    pub(super) fn browse(&self, ctx: &Context, wanted: Wanted) {
         let ctx = ctx.clone();
         let wake = std::sync::Arc::new(move || ctx.request_repaint());
         work::browse::ask(wanted, self.sender.clone(), wake);

@@ -2,6 +2,7 @@
 
 use sparsescope_core::labels::{Agreed, Key, LabelRequest, LabelRunId, Price};
 use sparsescope_core::workspace::SaeId;
+use std::path::PathBuf;
 
 /// What a person can ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +39,10 @@ pub enum LabelsCommand {
     CallBack(LabelRunId),
     /// Keep what a model costs.
     Price(String, Option<Price>),
+    /// Ask the system for a file of labels.
+    Browse,
+    /// Take labels of the SAE that is open from a file.
+    Import(PathBuf),
     /// Look where the key of this name is.
     FindKey(String),
     /// Keep a key in the system's keyring.

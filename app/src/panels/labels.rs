@@ -11,7 +11,7 @@ use crate::format;
 use crate::forms::LabelsForm;
 use crate::state::Screen;
 use crate::theme::palette;
-use crate::widgets::card::{empty, failure, ring, screen_head, titled, weak};
+use crate::widgets::card::{button, empty, failure, ring, screen_head, titled, weak};
 use crate::widgets::icon::Icon;
 use egui::{
     Align2, Color32, FontId, Rect, Role, ScrollArea, Sense, Stroke, TextWrapMode, Ui, WidgetInfo,
@@ -91,6 +91,11 @@ const COLUMNS: [(&str, f32, &str); 4] = [
 ];
 
 fn table(ui: &mut Ui, cx: &Cx<'_>, labels: &[Label]) {
+    let hint = "Of Neuronpedia, of feature-circuits, or a table: what you wrote by hand stays.";
+    if button(ui, "Import labels…").on_hover_text(hint).clicked() {
+        cx.send(Command::Labels(LabelsCommand::Browse));
+    }
+    ui.add_space(4.0);
     if labels.is_empty() {
         let text = "No latent of this SAE has a label yet. Write one on the Features screen, or \
                     ask a language model at the left.";

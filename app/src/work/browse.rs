@@ -1,6 +1,6 @@
 //! The system's own dialogs. They may hang, or not be there: always on a thread of their own.
 
-use crate::commands::{Command, LatentCommand};
+use crate::commands::{Command, LabelsCommand, LatentCommand};
 use crossbeam_channel::Sender;
 use sparsescope_core::exchange::Format;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ pub enum Wanted {
     Model,
     /// A text.
     Text,
+    /// A file of labels.
+    Labels,
 }
 
 /// Asks where to save a picture; the answer comes back as a command.
@@ -69,10 +71,18 @@ pub fn ask(wanted: Wanted, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + 
                 .set_title("Open a text")
                 .add_filter("Text", &["txt", "jsonl", "ndjson", "md"])
                 .pick_file(),
+            Wanted::Labels => rfd::FileDialog::new()
+                .set_title("Take labels from a file")
+                .add_filter("Labels", &["json", "jsonl", "ndjson", "csv"])
+                .pick_file(),
         };
         if let Some(path) = chosen {
+            let command = match wanted {
+                Wanted::Labels => Command::Labels(LabelsCommand::Import(path)),
+                Wanted::Model | Wanted::Text => Command::Open(path),
+            };
             // The window may be gone by now.
-            let _ = sender.send(Command::Open(path));
+            let _ = sender.send(command);
             wake();
         }
     });

@@ -15,11 +15,15 @@ use std::path::Path;
 /// Hits of a search that are shown at most.
 const HITS: usize = 100;
 
-/// The labels of an SAE, and its runs of labelling. A run that cannot be read is left out.
+/// Runs of labelling that are shown.
+const RUNS: usize = 4;
+
+/// The labels of an SAE, and its latest runs of labelling. A run that cannot be read is left out.
 pub fn read(workspace: &Path, sae: SaeId) -> Result<(Vec<Label>, Vec<RunView>)> {
     let db = Workspace::open(workspace)?;
     let runs = db.label_runs(Some(sae))?;
-    Ok((db.labels(sae)?, runs.iter().filter_map(|r| labels::view(&db, r.id).ok()).collect()))
+    let runs = runs.iter().filter_map(|r| labels::view(&db, r.id).ok()).take(RUNS);
+    Ok((db.labels(sae)?, runs.collect()))
 }
 
 /// Gives a latent a label by hand, or takes its label back if the text is empty.
@@ -39,7 +43,7 @@ pub fn undo(workspace: &Path, sae: SaeId, latent: u32) -> Result<()> {
 /// Latents whose labels or contexts hold these words.
 pub fn search(workspace: &Path, sae: Option<SaeId>, text: &str) -> Result<Found> {
     let query = Query { text: text.to_owned(), sae, limit: HITS };
-    labels::search(&Workspace::open(workspace)?, &query)
+    labels::search(&Workspace::look(workspace)?, &query)
 }
 
 /// Makes the contexts of an SAE searchable, if they are not.

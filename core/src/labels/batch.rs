@@ -16,6 +16,7 @@ use crate::jobs::JobContext;
 use crate::workspace::{LabelBatch, LabelRunId, LabelRunStatus, Workspace};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Requests in one batch at most.
@@ -308,6 +309,7 @@ fn fetch(
     let text = server.ask(work, Function::Results(&remote), None, true)?;
     let tag = format!("{}_", tag(workspace, work.id(), batch.id));
     let (mut damaged, mut foreign) = (0, 0);
+    let mut open: HashSet<String> = work.unanswered(batch.id).into_iter().collect();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         server.ctx.check()?;
         let Ok(value) = serde_json::from_str::<Value>(line) else {
@@ -318,14 +320,14 @@ fn fetch(
             foreign += 1;
             continue;
         };
-        if !work.unanswered(batch.id).iter().any(|open| open == name) {
+        if !open.remove(name) {
             // Twice in the results, or kept before the program ended.
             continue;
         }
         let outcome = outcome(work, &value["result"]);
         work.answered(workspace, name, outcome, 0)?;
     }
-    if foreign > 0 && !work.unanswered(batch.id).is_empty() {
+    if foreign > 0 && !open.is_empty() {
         batch.remote = None;
         workspace.set_label_batch(batch)?;
         return Err(Error::format(
@@ -334,7 +336,7 @@ fn fetch(
             "Look at the server's list of batches, then go on with the run",
         ));
     }
-    for name in work.unanswered(batch.id) {
+    for name in open {
         let why = if damaged > 0 {
             format!("the results do not name it, and {damaged} lines of them are damaged")
         } else {

@@ -163,18 +163,24 @@ fn in_contexts(
             break;
         }
     }
+    // Marked in one more pass over the matches: one for each hit would look them all up anew.
     let mut sql = index.prepare(
-        "SELECT highlight(contexts, 1, ?3, ?4) FROM contexts
-         WHERE contexts MATCH ?1 AND rowid = ?2",
+        "SELECT rowid, highlight(contexts, 1, ?3, ?4) FROM contexts
+         WHERE contexts MATCH ?1 AND +rowid IN (SELECT value FROM json_each(?2)) LIMIT ?5",
     )?;
-    let mut out = Vec::with_capacity(hits.len());
-    for (latent, row, at) in hits {
-        let marks = (OPEN.to_string(), CLOSE.to_string());
-        let marked: String =
-            sql.query_row(params![words, row, marks.0, marks.1], |row| row.get(0))?;
-        out.push(Hit { sae, latent, label: None, at, snippet: Snippet::of(&marked) });
-    }
-    Ok(out)
+    let rows: Vec<i64> = hits.iter().map(|hit| hit.1).collect();
+    let list = format!("{rows:?}");
+    let marks = (OPEN.to_string(), CLOSE.to_string());
+    let marked = sql
+        .query_map(params![words, list, marks.0, marks.1, rows.len() as i64], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })?;
+    let marked: HashMap<i64, String> = marked.collect::<rusqlite::Result<_>>()?;
+    let hit = |(latent, row, at): (u32, i64, Where)| {
+        let snippet = marked.get(&row).map(|text| Snippet::of(text)).unwrap_or_default();
+        Hit { sae, latent, label: None, at, snippet }
+    };
+    Ok(hits.into_iter().map(hit).collect())
 }
 
 /// The words of `text` in FTS5's language: every piece is quoted, so that nothing of it is taken

@@ -10,6 +10,7 @@ use super::{SaeId, Workspace, now};
 use crate::error::{Error, Result};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Names a label within its workspace; never used twice.
 pub type LabelId = i64;
@@ -198,6 +199,9 @@ impl NewLabel {
 /// Characters of a label at most; the rest is cut off.
 pub const LONGEST_LABEL: usize = 2000;
 
+/// Labels looked at for one query.
+const SCANNED: u32 = 4000;
+
 const COLUMNS: &str = "id, sae, latent, text, source, scores, current, created";
 
 impl Workspace {
@@ -321,6 +325,7 @@ impl Workspace {
 
     /// Shown labels that match `words`, an expression in FTS5's language, the best match first; of
     /// equal ones those with the better F1. With each its text, matches between the two `marks`.
+    /// Of a word that is in very many labels the first so many are looked at.
     pub(crate) fn find_labels(
         &self,
         words: &str,
@@ -330,18 +335,36 @@ impl Workspace {
     ) -> Result<Vec<(Label, String)>> {
         let what = "Could not search the labels";
         let sql = format!(
-            "SELECT {COLUMNS}, marked FROM labels JOIN (
-                SELECT rowid AS hit, rank AS score, highlight(label_search, 0, ?4, ?5) AS marked
-                FROM label_search WHERE label_search MATCH ?1
-             ) ON id = hit
-             WHERE ?2 IS NULL OR sae = ?2
-             ORDER BY score, json_extract(source, '$.f1') DESC, sae, latent LIMIT ?3"
+            "SELECT {COLUMNS} FROM (
+                SELECT labels.*, score FROM (
+                    SELECT rowid AS hit, rank AS score FROM label_search
+                    WHERE label_search MATCH ?1
+                ) JOIN labels ON id = hit WHERE ?2 IS NULL OR sae = ?2 LIMIT {SCANNED}
+             ) ORDER BY score, json_extract(source, '$.f1') DESC, sae, latent LIMIT ?3"
         );
         let mut query = self.db.prepare_cached(&sql).doing(what)?;
+        let with = params![words, sae, i64::try_from(limit).unwrap_or(i64::MAX)];
+        let rows = query.query_map(with, record).doing(what)?;
+        let labels: Vec<Label> = rows.collect::<rusqlite::Result<_>>().doing(what)?;
+        // Marked in one more pass over the matches: one for each label would look them all up anew.
+        let sql = "SELECT rowid, highlight(label_search, 0, ?3, ?4) FROM label_search
+                   WHERE label_search MATCH ?1 AND +rowid IN (SELECT value FROM json_each(?2))
+                   LIMIT ?5";
+        let ids = to_json(&labels.iter().map(|l| l.id).collect::<Vec<_>>())?;
         let [open, close] = marks.map(String::from);
-        let with = params![words, sae, i64::try_from(limit).unwrap_or(i64::MAX), open, close];
-        let rows = query.query_map(with, |row| Ok((record(row)?, row.get(8)?))).doing(what)?;
-        rows.collect::<rusqlite::Result<_>>().doing(what)
+        let mut query = self.db.prepare_cached(sql).doing(what)?;
+        let rows = query
+            .query_map(params![words, ids, open, close, labels.len() as i64], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .doing(what)?;
+        let mut marked: HashMap<LabelId, String> =
+            rows.collect::<rusqlite::Result<_>>().doing(what)?;
+        let with_marks = labels.into_iter().map(|label| {
+            let marked = marked.remove(&label.id).unwrap_or_else(|| label.text.clone());
+            (label, marked)
+        });
+        Ok(with_marks.collect())
     }
 
     fn list_labels(&self, which: &str, with: impl rusqlite::Params) -> Result<Vec<Label>> {
