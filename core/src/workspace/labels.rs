@@ -200,7 +200,7 @@ impl NewLabel {
 pub const LONGEST_LABEL: usize = 2000;
 
 /// Labels looked at for one query.
-const SCANNED: u32 = 4000;
+const SCANNED: u32 = 2000;
 
 const COLUMNS: &str = "id, sae, latent, text, source, scores, current, created";
 
