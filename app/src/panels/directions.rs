@@ -96,7 +96,7 @@ fn map(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm) {
         }
         return;
     };
-    let version = 2 * state.version + u64::from(matches!(shown.explained, None));
+    let version = 2 * state.version + u64::from(shown.explained.is_none());
     if !form.cloud.is(version) {
         form.cloud.set(&shown.points, version);
         form.look += 1;
@@ -128,8 +128,11 @@ fn controls(ui: &mut Ui, cx: &Cx<'_>, form: &mut DirectionsForm) {
         (Layout::Pca, "PCA", "The first two principal components: at once, and always the same"),
         (Layout::Tsne, "t-SNE", "Neighbours by cosine stay together; made in the background"),
     ];
+    // What is shown, if there is no t-SNE map and none on its way.
+    let without = state.tsne.is_none() && !state.laying;
+    let shown = if without { Layout::Pca } else { form.method };
     for (method, name, what) in methods {
-        let response = ui.selectable_label(form.method == method, name).on_hover_text(what);
+        let response = ui.selectable_label(shown == method, name).on_hover_text(what);
         if ring(ui, response).clicked() {
             form.method = method;
             if method == Layout::Tsne && state.tsne.is_none() && !state.laying {

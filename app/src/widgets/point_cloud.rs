@@ -212,7 +212,7 @@ impl Frame {
         self.rect.center() + (p - self.view.centre) * self.scale()
     }
 
-    fn from_screen(self, p: Pos2) -> Pos2 {
+    fn place_of(self, p: Pos2) -> Pos2 {
         self.view.centre + (p - self.rect.center()) / self.scale()
     }
 }
@@ -236,9 +236,9 @@ pub fn point_cloud(ui: &mut Ui, cloud: &mut Cloud, look: &Look<'_>, size: Vec2) 
             if cloud.lasso.is_empty()
                 && let Some(first) = ui.input(|i| i.pointer.press_origin())
             {
-                cloud.lasso.push(frame.from_screen(first));
+                cloud.lasso.push(frame.place_of(first));
             }
-            let at = frame.from_screen(at);
+            let at = frame.place_of(at);
             let step = 2.0 / frame.scale();
             if cloud.lasso.last().is_none_or(|last| last.distance(at) > step) {
                 cloud.lasso.push(at);
@@ -253,7 +253,7 @@ pub fn point_cloud(ui: &mut Ui, cloud: &mut Cloud, look: &Look<'_>, size: Vec2) 
     if let Some(at) = response.hover_pos()
         && cloud.lasso.is_empty()
     {
-        touched.over = cloud.nearest(frame.from_screen(at), REACH / frame.scale());
+        touched.over = cloud.nearest(frame.place_of(at), REACH / frame.scale());
     }
     if touched.over.is_some() {
         ui.ctx().set_cursor_icon(CursorIcon::PointingHand);
@@ -315,9 +315,9 @@ fn navigate(ui: &Ui, cloud: &mut Cloud, rect: Rect, response: &egui::Response, d
         cloud.reset();
     } else if (zoom - 1.0).abs() > 1e-6 {
         // What is under the pointer stays there.
-        let at = frame.from_screen(about);
+        let at = frame.place_of(about);
         cloud.view.zoom = (cloud.view.zoom * zoom).clamp(*ZOOM.start(), *ZOOM.end());
-        let after = Frame { rect, view: cloud.view }.from_screen(about);
+        let after = Frame { rect, view: cloud.view }.place_of(about);
         cloud.view.centre += at - after;
     }
     let bounds = Rect::from_min_max(pos2(-1.0, -1.0), pos2(1.0, 1.0));

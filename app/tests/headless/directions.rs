@@ -29,7 +29,8 @@ pub fn points(latents: usize) -> Vec<[f32; 2]> {
     (0..latents)
         .map(|i| {
             let family = (noise(i, 1) * noise(i, 2) * 26.0) as usize;
-            let (angle, far) = (noise(family, 3) * 6.283, 10.0 + 34.0 * noise(family, 4));
+            let (angle, far) =
+                (noise(family, 3) * std::f32::consts::TAU, 10.0 + 34.0 * noise(family, 4));
             let wide = 1.5 + 5.0 * noise(family, 5);
             let bend = bell(i, 6) * wide;
             let x = far * angle.cos() + bend;
@@ -53,7 +54,7 @@ pub fn maps(state: &mut State, latents: usize) {
     let near: Vec<[f32; 2]> = (0..latents)
         .map(|i| {
             let r = 0.2 + 0.9 * noise(i, 11).sqrt();
-            let a = noise(i, 12) * 6.283;
+            let a = noise(i, 12) * std::f32::consts::TAU;
             [r * a.cos() * 0.6 + 0.14 * bell(i, 13), r * a.sin() * 0.5 + 0.1 * bell(i, 14)]
         })
         .collect();
