@@ -90,13 +90,16 @@ fn header(
     Ok((header, at))
 }
 
+/// What writes the bytes of a tensor.
+pub(crate) type Writes<'a> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + 'a>;
+
 /// A tensor that is never in memory as a whole.
 pub(crate) struct Stream<'a> {
     pub name: &'static str,
     pub dtype: &'static str,
     pub shape: Vec<usize>,
     /// Writes its bytes.
-    pub write: Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + 'a>,
+    pub write: Writes<'a>,
 }
 
 impl<'a> Stream<'a> {

@@ -7,6 +7,7 @@ use crate::llama::Site;
 use crate::workspace::{LabelSource, NewLabel, SaeId, Workspace};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 use std::fs;
 use std::path::Path;
 
@@ -90,10 +91,11 @@ pub fn read_labels(
                 format!("one is for latent {latent}, and the dictionary has {latents}"),
                 "Choose the dictionary that they were made for",
             ));
-        } else if out.labels.contains_key(&latent) {
-            out.repeated += 1;
         } else {
-            out.labels.insert(latent, text.trim().to_owned());
+            match out.labels.entry(latent) {
+                Slot::Occupied(_) => out.repeated += 1,
+                Slot::Vacant(slot) => _ = slot.insert(text.trim().to_owned()),
+            }
         }
     }
     if out.labels.is_empty() {

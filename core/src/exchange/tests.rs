@@ -92,8 +92,11 @@ fn neuronpedias_files_hold_what_is_known() {
     assert_eq!(back.labels, want);
 }
 
+/// A tag: its name, its attributes.
+type Tag = (String, Vec<(String, String)>);
+
 /// Tags and attributes of a page, checked to be well formed: every tag closed, every value quoted.
-fn parse(page: &str) -> (Vec<(String, Vec<(String, String)>)>, String) {
+fn parse(page: &str) -> (Vec<Tag>, String) {
     let void = ["meta", "!doctype"];
     let (mut tags, mut open, mut text) = (Vec::new(), Vec::<String>::new(), String::new());
     let mut rest = page;

@@ -16,7 +16,9 @@ use crate::llama::{Logits, Model};
 use crate::sae::Sae;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufReader, Read as _};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How often a checkpoint is written.
@@ -89,32 +91,42 @@ pub(super) fn collect_with<E>(
     let mut batch = Batch::default();
     ctx.progress().stage("Collecting features", "tokens", collector.place.tokens, spec.tokens);
     let passed = (|| -> Result<()> {
-        loop {
-            let next = match at_hand.take() {
-                Some(rows) => rows,
-                None => sample.next(spec.batch, &check)?,
-            };
-            let Some(rows) = next else { return Ok(()) };
+        let mut next = match at_hand.take() {
+            Some(rows) => rows,
+            None => sample.next(spec.batch, &check)?,
+        };
+        while let Some(rows) = next {
             let first = collector.place.before.rows as u32;
             rows.iter().try_for_each(|row| spool.push(row))?;
             let groups = groups(&rows, spec.batch);
-            for members in &groups[collector.place.groups.min(groups.len())..] {
-                check()?;
-                let group = Group::new(&rows, members)?;
-                let pass = group.forward(model, Some(site), &[], Logits::None, &check)?;
-                let x = gather(&site_output(&pass, site)?, sae.width(), &group.used(), site)?;
-                let active = sae.encode(&x)?;
-                let numbered = members.iter().map(|i| (first + *i as u32, &rows[*i]));
-                collector.see(spec, &mut batch, numbered, &active);
-                ctx.progress().add(batch.tokens.len() as u64);
-                if due(&collector.place)? {
-                    spool.flush(true)?;
-                    checkpoint::write(&folder, &identity, &collector)?;
+            let mut work = || -> Result<()> {
+                for members in &groups[collector.place.groups.min(groups.len())..] {
+                    check()?;
+                    let group = Group::new(&rows, members)?;
+                    let pass = group.forward(model, Some(site), &[], Logits::None, &check)?;
+                    let x = gather(&site_output(&pass, site)?, sae.width(), &group.used(), site)?;
+                    let active = sae.encode(&x)?;
+                    let numbered = members.iter().map(|i| (first + *i as u32, &rows[*i]));
+                    collector.see(spec, &mut batch, numbered, &active);
+                    ctx.progress().add(batch.tokens.len() as u64);
+                    if due(&collector.place)? {
+                        spool.flush(true)?;
+                        checkpoint::write(&folder, &identity, &collector)?;
+                    }
                 }
-            }
+                Ok(())
+            };
+            // The text is read ahead while the model works on what was read before.
+            let (done, ahead) = thread::scope(|scope| {
+                let ahead = scope.spawn(|| sample.next(spec.batch, &check));
+                (work(), ahead.join())
+            });
+            done?;
             collector.place.before = spool.extent();
             collector.place.groups = 0;
+            next = ahead.unwrap_or_else(|panic| resume_unwind(panic))?;
         }
+        Ok(())
     })();
     if let Err(error) = passed {
         // Asked to stop, it keeps what it has.
@@ -188,7 +200,7 @@ fn lock(folder: &Path, check: &dyn Fn() -> Result<()>) -> Result<File> {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if since.elapsed() < Duration::from_secs(20) => {
                 check()?;
-                std::thread::sleep(Duration::from_millis(50));
+                thread::sleep(Duration::from_millis(50));
             }
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::setting(

@@ -143,8 +143,10 @@ impl Tally {
     }
 }
 
+/// 2^exponent, made of its bits: this is asked for every firing. Activations are f32, so the
+/// exponent is far from the bounds of an f64.
 fn width(exponent: i32) -> f64 {
-    f64::from(exponent).exp2()
+    f64::from_bits(((1023 + exponent) as u64) << 52)
 }
 
 #[cfg(test)]
