@@ -2,7 +2,7 @@
 //!
 //! `--script "open /path/to/model; wait; go train; train 20000; wait; shot out.png; exit"`
 
-use crate::commands::{Command, PromptCommand};
+use crate::commands::{Command, LabelsCommand, PromptCommand};
 use crate::state::{NoticeText, Screen, State};
 use egui::Context;
 use sparsescope_core::{Error, ErrorKind, Result};
@@ -27,6 +27,8 @@ pub enum Step {
     Features,
     /// `latent NUMBER`: of the dictionary that is open.
     Latent(u32),
+    /// `search TEXT`: in the list of latents.
+    Search(String),
     /// `prompt TEXT`: on the prompt screen.
     Prompt(String),
     /// `tour`.
@@ -64,6 +66,7 @@ impl FromStr for Step {
             "k" => rest.parse().ok().map(Self::K),
             "features" => Some(Self::Features),
             "latent" => rest.parse().ok().map(Self::Latent),
+            "search" if !rest.is_empty() => Some(Self::Search(rest.to_owned())),
             "prompt" if !rest.is_empty() => Some(Self::Prompt(rest.to_owned())),
             "tour" => Some(Self::Tour),
             "wait" => Some(Self::Wait),
@@ -86,7 +89,7 @@ impl FromStr for Step {
             Error::setting(
                 format!("{text:?} is no step of a script"),
                 "steps are open PATH, go SCREEN, k NUMBER, train TOKENS, features, latent NUMBER, \
-                 prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
+                 search TEXT, prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
                  good and exit",
                 "Separate them by semicolons",
             )
@@ -161,6 +164,10 @@ impl Script {
                 commands.extend(state.train.runs.first().map(|r| Command::OpenSae(r.id)));
             }
             Step::Latent(latent) => commands.push(Command::Latent(Some(latent))),
+            Step::Search(text) => {
+                commands.push(Command::Go(Screen::Features));
+                commands.push(Command::Labels(LabelsCommand::Type(text)));
+            }
             Step::Prompt(text) => {
                 commands.push(Command::Go(Screen::Prompt));
                 commands.push(Command::Prompt(PromptCommand::Type(text)));

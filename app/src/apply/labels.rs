@@ -35,6 +35,10 @@ impl Sparsescope {
                 });
             }
             LabelsCommand::Search(text) => self.search_labels(text),
+            LabelsCommand::Type(text) => {
+                self.forms.features.filter.clone_from(&text);
+                self.search_labels(text);
+            }
             LabelsCommand::Show(latent) => {
                 self.state.screen = Screen::Features;
                 self.choose_latent(Some(latent));

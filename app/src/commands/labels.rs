@@ -25,6 +25,8 @@ pub enum LabelsCommand {
     },
     /// Look for words in the labels and contexts of the SAE that is open.
     Search(String),
+    /// Put these words into the search box and look for them.
+    Type(String),
     /// Show a latent on the features screen.
     Show(u32),
     /// Work out what a run would send and cost. Sends nothing.
