@@ -9,9 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Dictionaries kept at most.
 const MOST: usize = 4;
 
+/// A dictionary of the workspace, by its number.
+type Known = (SaeId, Arc<Sae>);
+
 /// The last few dictionaries that jobs opened. Only jobs look into it: the window hands it on.
 #[derive(Debug, Clone, Default)]
-pub struct OpenSaes(Arc<Mutex<Vec<(SaeId, Arc<Sae>)>>>);
+pub struct OpenSaes(Arc<Mutex<Vec<Known>>>);
 
 impl OpenSaes {
     /// The dictionary `id` of the workspace, from memory if it was opened lately.
@@ -19,9 +22,8 @@ impl OpenSaes {
     /// # Errors
     /// It is not there, or cannot be read.
     pub fn get(&self, workspace: &Path, id: SaeId) -> Result<Arc<Sae>> {
-        let known = |all: &[(SaeId, Arc<Sae>)]| {
-            all.iter().find(|(known, _)| *known == id).map(|(_, sae)| sae.clone())
-        };
+        let known =
+            |all: &[Known]| all.iter().find(|(known, _)| *known == id).map(|(_, sae)| sae.clone());
         if let Some(sae) = known(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(sae);
         }
