@@ -17,7 +17,8 @@ use std::path::PathBuf;
 #[derive(Args, Clone)]
 #[command(after_help = "\
 What was collected is kept in one file beside the dictionary (--file). Asked again with the same
-settings, it is read from there; stopped on the way (Ctrl-C), it goes on where it was.
+settings, it is read from there; stopped on the way (Ctrl-C), it goes on where it was. With other
+settings it is left alone unless --again is given.
 
 Examples:
   sparsescope features my-sae --top 20 --sort max
@@ -35,6 +36,9 @@ pub struct FeaturesArgs {
     /// File to keep what is collected in [default: features.safetensors beside the dictionary]
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
+    /// Collect anew though the file holds what was collected with other settings
+    #[arg(long)]
+    again: bool,
     /// Latents to list; --json lists as many
     #[arg(long, default_value_t = 30, value_name = "N")]
     top: usize,
@@ -84,6 +88,7 @@ pub fn run(args: &FeaturesArgs, global: &Global) -> Result<Report> {
         let path = asked.file.clone().unwrap_or_else(usual);
         let table = match FeatureFile::open(&path) {
             Ok(mut file) if fits(file.about(), &model, &sae, &spec) => file.table()?,
+            Ok(file) if !asked.again => return Err(held(&path, file.about())),
             _ => collect(ctx, &model, &sae, &spec, &path)?,
         };
         let mut file = FeatureFile::open(&path)?;
@@ -100,6 +105,20 @@ pub fn run(args: &FeaturesArgs, global: &Global) -> Result<Report> {
         Some(_) => one(&found, args),
         None => list(&found, args),
     }
+}
+
+/// What was collected may have taken hours: it is not replaced unasked.
+fn held(path: &std::path::Path, about: &FeatureAbout) -> Error {
+    Error::setting(
+        "The features are not collected",
+        format!(
+            "{} holds those of {} tokens of {}, collected with other settings",
+            path.display(),
+            count(about.tokens),
+            about.spec.corpus
+        ),
+        "Give --again to collect anew in their place, or --file for another file",
+    )
 }
 
 fn list(found: &Found, args: &FeaturesArgs) -> Result<Report> {

@@ -7,7 +7,8 @@ use sparsescope::state::{
 };
 use sparsescope_core::evaluation::{Evaluation, LossRecovered};
 use sparsescope_core::features::{
-    Context, ContextGroup, FeatureTable, GroupKind, LatentDetail, LatentSummary,
+    ActivationHistogram, Context, ContextGroup, FeatureTable, GroupKind, LatentDetail,
+    LatentSummary,
 };
 use sparsescope_core::jobs::Snapshot;
 use sparsescope_core::llama::Site;
@@ -197,7 +198,14 @@ pub fn table(latents: usize) -> Arc<FeatureTable> {
             density,
             mean: max * 0.41,
             max,
-            ..LatentSummary::default()
+            quantiles: [0.02, 0.09, 0.2, 0.36, 0.57, 0.75, 0.96].map(|q| q * max),
+            histogram: ActivationHistogram {
+                width: max / 36.0,
+                counts: match silent {
+                    true => Vec::new(),
+                    false => (0..36u32).map(|i| 700 / (i + 2) + 60 * u32::from(i > 24)).collect(),
+                },
+            },
         }
     };
     Arc::new(FeatureTable {
