@@ -258,7 +258,10 @@ fn a_token_under_the_pointer_says_what_it_does() {
             let next = vec![0.125; 40];
             harness.state_mut().state_mut().latent.next.insert((0, 0), next);
         }
-        harness.hover_at(egui::pos2(600.0, 393.0));
+        // On " doctor", the second token of the first context.
+        let strip = harness.get_all_by_label_contains("The doctor near the old houses").next();
+        let at = strip.unwrap().rect().left_top() + vec2(50.0, 10.0);
+        harness.hover_at(at);
         harness.run_steps(8);
         let said = harness.query_by_label_contains("activation 2.2");
         assert!(said.is_some(), "the token's activation is shown");

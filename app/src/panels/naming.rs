@@ -6,7 +6,7 @@ use crate::format;
 use crate::forms::FeatureForm;
 use crate::theme::{self, palette};
 use crate::widgets::card::{button, ring, weak};
-use egui::{Key, Label as Text, TextEdit, Ui};
+use egui::{Align, Key, Label as Text, Layout, TextEdit, Ui};
 use sparsescope_core::exchange::Format;
 use sparsescope_core::workspace::{Judged, Label, LabelSource, SaeId};
 
@@ -27,33 +27,33 @@ pub fn naming(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, latent: u32) {
     }
     ui.horizontal_wrapped(|ui| {
         ui.label(theme::strong(format!("Latent {latent}"), 18.0));
-        match label {
-            Some(label) => {
-                let text = theme::strong(label.text.as_str(), 15.0).color(palette(ui).series[1]);
-                ui.add(Text::new(text).wrap());
-            }
-            None => {
-                ui.label(weak(ui, "no label yet"));
-            }
+        if let Some(label) = label {
+            let text = theme::strong(label.text.as_str(), 15.0).color(palette(ui).series[1]);
+            ui.add(Text::new(text).wrap());
         }
-        let verb = if label.is_some() { "Rename" } else { "Name it" };
-        if button(ui, verb).clicked() {
-            let text = label.map_or_else(String::new, |l| l.text.clone());
-            form.naming = Some(((sae, latent), text));
-            form.naming_begun = true;
-        }
-        if label.is_some()
-            && button(ui, "Undo")
-                .on_hover_text("Take this label back: the one before it returns")
-                .clicked()
-        {
-            cx.send(Command::Labels(LabelsCommand::Undo { sae, latent }));
-        }
-        hand_out(ui, cx, latent);
     });
-    if let Some(label) = label {
-        said_by(ui, label);
-    }
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            hand_out(ui, cx, latent);
+            let definition = "Take this label back: the one before it returns";
+            if label.is_some() && button(ui, "Undo").on_hover_text(definition).clicked() {
+                cx.send(Command::Labels(LabelsCommand::Undo { sae, latent }));
+            }
+            let verb = if label.is_some() { "Rename" } else { "Name it" };
+            if button(ui, verb).clicked() {
+                let text = label.map_or_else(String::new, |l| l.text.clone());
+                form.naming = Some(((sae, latent), text));
+                form.naming_begun = true;
+            }
+            // The buttons come first: what is said has the room that they leave.
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| match label {
+                Some(label) => said_by(ui, label),
+                None => {
+                    ui.label(weak(ui, "No label yet"));
+                }
+            });
+        });
+    });
 }
 
 fn typed(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, sae: SaeId, latent: u32) {
@@ -145,7 +145,7 @@ fn said_by(ui: &mut Ui, label: &Label) {
             .to_owned(),
         _ => String::new(),
     };
-    let response = ui.label(weak(ui, parts.join(" · ")));
+    let response = ui.add(Text::new(weak(ui, parts.join(" · "))).truncate());
     if !definition.is_empty() {
         response.on_hover_text(definition);
     }
