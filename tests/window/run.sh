@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real window on a virtual display: open a Llama, train a little, take pictures.
+# A real window on a virtual display: open a Llama, train a little, read what was found, take pictures.
 # Usage: tests/window/run.sh [BINARY [FOLDER]]   (default target/debug/sparsescope; pictures stay in FOLDER)
 # The Llama is $SPARSESCOPE_REAL/models/stories260K where that is there, else the built-in one.
 set -euo pipefail
@@ -21,7 +21,9 @@ if [ -d "${SPARSESCOPE_REAL:-/nowhere}/models/stories260K" ]; then
 else
   echo "SPARSESCOPE_REAL names no folder with models/stories260K: the built-in model stands in"
 fi
-script="$open; go model; sleep 0.3; shot $pictures/model.png; go train; train 100000; wait; shot $pictures/trained.png; good; exit"
+script="$open; go model; sleep 0.3; shot $pictures/model.png; go train; train 100000; wait; shot $pictures/trained.png; good"
+script="$script; features; wait; sleep 0.3; shot $pictures/features.png; prompt Once there was a little; wait; sleep 0.3; shot $pictures/prompt.png"
+script="$script; go directions; wait; sleep 0.3; shot $pictures/directions.png; svg $pictures/directions.svg; go labels; wait; shot $pictures/labels.png; good; exit"
 
 # Mesa's software rasteriser; no Wayland of the machine's own may come in between.
 status=0
@@ -35,7 +37,7 @@ if [ "$status" != 0 ]; then
 fi
 
 # A picture of one colour is a few kB; a drawn window is ten times that.
-for name in model trained; do
+for name in model trained features prompt directions labels; do
   size=$(stat -c %s "$pictures/$name.png")
   echo "$name.png: $size bytes"
   [ "$size" -gt 20000 ] || { echo "$name.png is blank" >&2; exit 1; }
@@ -45,7 +47,9 @@ if cmp -s "$pictures/model.png" "$pictures/trained.png"; then
   exit 1
 fi
 
+grep -q "</svg>" "$pictures/directions.svg" || { echo "directions.svg is not whole" >&2; exit 1; }
+
 # The run is in the workspace, trained to its end.
 "$binary" inspect "$work/workspace" --json >"$work/workspace.json"
 grep -q '"status":"done"' "$work/workspace.json" || { cat "$work/workspace.json" >&2; exit 1; }
-echo "The window opened, trained, and closed."
+echo "The window opened, trained, read what was found, and closed."

@@ -47,6 +47,16 @@ impl CorpusSpec {
         Ok(documents)
     }
 
+    /// Its name without the folders it lies in: what others may see of it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path
+                .file_name()
+                .map_or_else(|| self.to_string(), |name| name.to_string_lossy().into_owned()),
+            Self::Builtin(_) => self.to_string(),
+        }
+    }
+
     /// Whether it never ends, so that a job on it needs a number of tokens.
     pub fn is_endless(&self) -> bool {
         matches!(self, Self::Builtin(_))

@@ -44,7 +44,7 @@ pub(super) fn page<'a>(
         about.site,
         escaped(&request.model_name),
         about.tokens,
-        escaped(&about.spec.corpus.to_string()),
+        escaped(&about.spec.corpus.name()),
         escaped(&about.spec.rows.to_string()),
     );
     Ok(format!(

@@ -145,7 +145,7 @@ pub(super) fn dashboard(common: &Common<'_>, feature: &Feature<'_>) -> Dashboard
         freq_hist_data_bar_heights: histogram.counts.clone(),
         n_prompts_total: common.about.rows,
         n_tokens_in_prompt: common.about.spec.rows.length,
-        dataset: common.about.spec.corpus.to_string(),
+        dataset: common.about.spec.corpus.name(),
         activations: detail.groups.iter().flat_map(|g| activations(g, summary.max)).collect(),
         ..Dashboard::default()
     };
