@@ -2,7 +2,7 @@
 
 use super::eval::folder_of;
 use super::input::{self, BUILTIN};
-use super::labels::{WorkspaceArgs, number_of};
+use super::label::Within;
 use super::report::Report;
 use super::train::request::{Rows, TrainRequest};
 use super::{Global, watch};
@@ -15,7 +15,7 @@ use sparsescope_core::features::FeatureFile;
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::Model;
 use sparsescope_core::sae::Sae;
-use sparsescope_core::workspace::Workspace;
+use sparsescope_core::workspace::SaeId;
 use sparsescope_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ pub struct ExportArgs {
     #[arg(long, conflicts_with = "model")]
     no_logits: bool,
     #[command(flatten)]
-    workspace: WorkspaceArgs,
+    within: Within,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -94,9 +94,9 @@ pub fn run(args: &ExportArgs, global: &Global) -> Result<Report> {
 fn job(ctx: &JobContext, args: &ExportArgs, global: &Global) -> Result<Exported> {
     let mut labels = BTreeMap::new();
     let mut known = None;
-    let (folder, sae) = match number_of(&args.sae) {
+    let (folder, sae) = match args.sae.parse::<SaeId>().ok() {
         Some(id) => {
-            let workspace = Workspace::open(&args.workspace.path())?;
+            let workspace = args.within.open()?;
             let record = workspace.sae(id)?;
             for label in workspace.labels(id)?.into_iter().filter(|l| l.current) {
                 let source = label.source.short().to_owned();

@@ -3,7 +3,7 @@
 
 use super::report::Report;
 use super::table::{Style, Table, count};
-use super::{Global, watch};
+use super::{Global, label_import, watch};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use sparsescope::app::default_workspace;
@@ -134,6 +134,8 @@ enum Action {
         /// What it stands for
         text: String,
     },
+    /// Take labels from a file
+    Import(label_import::ImportArgs),
     /// Take the label of a latent back: the one before it returns
     Undo {
         /// Number of the dictionary in the workspace
@@ -168,6 +170,7 @@ pub fn run(args: &LabelArgs, global: &Global) -> Result<Report> {
             workspace.undo_label(*sae, *latent)?;
             return shown(&workspace, *sae, *latent);
         }
+        Some(Action::Import(args)) => return label_import::run(workspace, args),
         None => {}
     }
     if args.runs {

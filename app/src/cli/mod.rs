@@ -14,7 +14,7 @@ mod features;
 mod input;
 mod inspect;
 mod label;
-mod labels;
+mod label_import;
 mod prompt;
 mod report;
 mod search;
@@ -97,7 +97,6 @@ enum Command {
     Directions(directions::DirectionsArgs),
     Compare(compare::CompareArgs),
     Export(export::ExportArgs),
-    Labels(labels::LabelsArgs),
     Label(Box<label::LabelArgs>),
     Search(search::SearchArgs),
     Prompt(prompt::PromptArgs),
@@ -135,7 +134,6 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Directions(args) => directions::run(args, global),
         Command::Compare(args) => compare::run(args, global),
         Command::Export(args) => export::run(args, global),
-        Command::Labels(args) => labels::run(args, global),
         Command::Label(args) => label::run(args, global),
         Command::Search(args) => search::run(args, global),
         Command::Prompt(args) => prompt::run(args, global),

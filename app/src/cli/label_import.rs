@@ -1,25 +1,13 @@
-//! `labels import`: labels from a file into the workspace.
+//! `label import`: labels from a file into the workspace.
 
 use super::report::Report;
-use super::{Global, watch};
-use clap::{Args, Subcommand};
+use super::watch;
+use clap::Args;
 use serde_json::json;
 use sparsescope_core::Result;
 use sparsescope_core::exchange::import_labels;
 use sparsescope_core::workspace::{SaeId, Workspace};
 use std::path::PathBuf;
-
-/// Labels of latents, kept in the workspace
-#[derive(Args, Clone)]
-pub struct LabelsArgs {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Subcommand, Clone)]
-enum What {
-    Import(ImportArgs),
-}
 
 /// Take labels from a file
 #[derive(Args, Clone)]
@@ -29,49 +17,26 @@ lines), a table (CSV) whose first line names its columns (index, description), o
 latents and labels. What a person wrote here stays in front.
 
 Example:
-  sparsescope labels import explanations.jsonl --sae 3")]
-struct ImportArgs {
+  sparsescope label import explanations.jsonl --sae 3")]
+pub struct ImportArgs {
     /// The file
     file: PathBuf,
     /// Number of the dictionary in the workspace
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "ID")]
     sae: SaeId,
     /// Which dictionary of the file, where it speaks of several: 6-res-jb
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    #[command(flatten)]
-    workspace: WorkspaceArgs,
-}
-
-/// Where the workspace is.
-#[derive(Args, Clone)]
-pub struct WorkspaceArgs {
-    /// Folder of the workspace [default: the one of the window]
-    #[arg(long = "in", value_name = "DIR")]
-    workspace: Option<PathBuf>,
-}
-
-impl WorkspaceArgs {
-    /// The folder.
-    pub fn path(&self) -> PathBuf {
-        self.workspace.clone().unwrap_or_else(sparsescope::app::default_workspace)
-    }
-}
-
-/// The number that a dictionary is named by, if it is.
-pub fn number_of(sae: &str) -> Option<SaeId> {
-    sae.parse().ok()
 }
 
 /// Imports.
 ///
 /// # Errors
 /// No file of labels, labels of another dictionary, no such dictionary.
-pub fn run(args: &LabelsArgs, _global: &Global) -> Result<Report> {
-    let What::Import(asked) = args.what.clone();
+pub fn run(mut workspace: Workspace, args: &ImportArgs) -> Result<Report> {
+    let asked = args.clone();
     let (file, sae) = (asked.file.clone(), asked.sae);
     let found = watch::quietly("Import labels", move |_| {
-        let mut workspace = Workspace::open(&asked.workspace.path())?;
         import_labels(&mut workspace, asked.sae, &asked.file, asked.source.as_deref())
     })?;
     let json = json!({
