@@ -249,7 +249,9 @@ impl Sparsescope {
                 self.forms.data.rows.length = self.forms.data.rows.length.min(facts.context);
                 self.state.model.facts = Some(facts);
                 self.model = Some(model);
-                // What the chosen latent does, depends on the model.
+                // What was read of a prompt, and what the chosen latent does, depends on the model.
+                self.state.prompt.asked = None;
+                self.state.prompt.reading = None;
                 self.study_latent();
                 self.state.model.next = Default::default();
                 self.state.data.preview = None;

@@ -94,9 +94,9 @@ fn a_map_that_failed() {
         let state = app.state_mut();
         state.directions.tsne = None;
         state.directions.failure = Some(Error::setting(
-            "There is no t-SNE map of so few directions",
-            "5 of the latents have a direction, and it needs 8",
-            "Look at the principal components instead",
+            "The map could not be made",
+            "a decoder direction holds a number that is no number",
+            "Train the dictionary again, or go back to its last checkpoint",
         ));
     });
 }

@@ -45,6 +45,12 @@ fn a_dictionary_is_read_to_the_end() {
     assert_eq!(reading["first"], 1);
     assert!(!reading["fired"].as_array().unwrap().is_empty());
     assert!(sparsescope(&prompt).out.contains("attribution"));
+    let compared = ["prompt", &sae, "The pilots near the old house", "--next", " are"];
+    let reading = works(&[&compared[..], &["--against", " is"]].concat());
+    assert_eq!(
+        (&reading["target"]["text"], &reading["against"]["text"]),
+        (&" are".into(), &" is".into())
+    );
     fails(&["prompt", &sae, "The", "--next", "no single token at all"], 2, &["one"]);
     fails(&["prompt", &sae, ""], 2, &["no tokens"]);
 

@@ -75,7 +75,14 @@ pub fn run(args: &PromptArgs, global: &Global) -> Result<Report> {
 
 /// The one token that is meant.
 fn one(model: &sparsescope_core::llama::Model, text: &str) -> Result<u32> {
-    let ids = model.need_tokenizer()?.encode(text, false)?;
+    let tokenizer = model.need_tokenizer()?;
+    // As it is drawn: a text encoded alone may get a space in front that its token has already.
+    let all = 0..model.config().vocab as u32;
+    let mut named = all.filter(|id| tokenizer.token_text(*id) == text);
+    if let (Some(id), None) = (named.next(), named.next()) {
+        return Ok(id);
+    }
+    let ids = tokenizer.encode(text, false)?;
     match (ids.as_slice(), text.parse::<u32>()) {
         ([id], _) => Ok(*id),
         (_, Ok(id)) => Ok(id),

@@ -10,6 +10,7 @@ use crate::forms::DataForm;
 use crate::widgets::card::{button, card, empty, failure, figure, ring, screen_head, titled, weak};
 use crate::widgets::icon::Icon;
 use crate::widgets::token_strip::{Chip, chips};
+use crate::widgets::typing::rested;
 use egui::{ComboBox, DragValue, Label, TextEdit, Ui};
 use sparsescope_core::corpus::{Bos, Split};
 use std::path::PathBuf;
@@ -27,19 +28,13 @@ pub fn data(ui: &mut Ui, cx: &Cx<'_>, form: &mut DataForm) {
     titled(ui, "Corpus", "", |ui| changed |= corpus(ui, cx, form));
     ui.add_space(10.0);
     titled(ui, "Rows", "", |ui| changed |= rows(ui, form));
-    let now = ui.input(|i| i.time);
     if changed {
-        form.changed = Some(now);
+        form.changed = Some(ui.input(|i| i.time));
     }
-    match form.changed {
-        Some(at) if now - at >= DEBOUNCE => {
-            form.changed = None;
-            if let Some(corpus) = form.corpus() {
-                cx.send(Command::Preview(corpus, form.rows));
-            }
-        }
-        Some(_) => ui.ctx().request_repaint_after_secs(DEBOUNCE as f32),
-        None => {}
+    if rested(ui, &mut form.changed, DEBOUNCE)
+        && let Some(corpus) = form.corpus()
+    {
+        cx.send(Command::Preview(corpus, form.rows));
     }
     ui.add_space(10.0);
     preview(ui, cx);

@@ -13,6 +13,7 @@ use crate::widgets::bars::{Histogram, histogram};
 use crate::widgets::card::{card, empty, fact, failure, figure, ring, weak};
 use crate::widgets::icon::Icon;
 use crate::widgets::token_strip::{Shaded, shaded};
+use crate::widgets::typing::rested;
 use egui::{Label, TextEdit, Ui};
 use sparsescope_core::evaluation::Evaluation;
 use sparsescope_core::features::{FeatureTable, LatentSummary, QUANTILES};
@@ -43,7 +44,8 @@ pub fn latent(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, table: &FeatureT
         empty(ui, Icon::Features, "Silent", &text, None);
         return;
     }
-    let Some(detail) = cx.state.features.detail.as_deref() else {
+    let read = cx.state.features.detail.as_deref();
+    let Some(detail) = read.filter(|detail| detail.latent == latent.index) else {
         ui.label(weak(ui, "Reading…"));
         return;
     };
@@ -150,17 +152,11 @@ fn on_text(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, latent: &LatentSumm
         .margin(egui::Margin::symmetric(10, 6));
     let response = ui.add(field).accessible_name("Try it on a text of your own");
     let response = ring(ui, response);
-    let now = ui.input(|i| i.time);
     if response.changed() {
-        form.text_changed = Some(now);
+        form.text_changed = Some(ui.input(|i| i.time));
     }
-    match form.text_changed {
-        Some(at) if now - at >= DEBOUNCE => {
-            form.text_changed = None;
-            cx.send(Command::OfLatent(LatentCommand::OnText(form.text.clone())));
-        }
-        Some(_) => ui.ctx().request_repaint_after_secs(DEBOUNCE as f32),
-        None => {}
+    if rested(ui, &mut form.text_changed, DEBOUNCE) {
+        cx.send(Command::OfLatent(LatentCommand::OnText(form.text.clone())));
     }
     let state = &cx.state.latent;
     if let Some(error) = &state.text_failure {

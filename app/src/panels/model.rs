@@ -17,6 +17,7 @@ use crate::widgets::card::{
 use crate::widgets::icon::Icon;
 use crate::widgets::site_diagram::site_diagram;
 use crate::widgets::token_strip::{Chip, chips};
+use crate::widgets::typing::rested;
 use egui::{Label, TextEdit, Ui};
 use std::path::PathBuf;
 
@@ -132,17 +133,11 @@ fn next(ui: &mut Ui, cx: &Cx<'_>, form: &mut ModelForm, facts: &ModelFacts) {
             .margin(egui::Margin::symmetric(10, 8));
         let response = ui.add(field).labelled_by(label.id);
         let response = ring(ui, response);
-        let now = ui.input(|i| i.time);
         if response.changed() {
-            form.changed = Some(now);
+            form.changed = Some(ui.input(|i| i.time));
         }
-        match form.changed {
-            Some(at) if now - at >= DEBOUNCE => {
-                form.changed = None;
-                cx.send(Command::AskNext(form.text.clone()));
-            }
-            Some(_) => ui.ctx().request_repaint_after_secs(DEBOUNCE as f32),
-            None => {}
+        if rested(ui, &mut form.changed, DEBOUNCE) {
+            cx.send(Command::AskNext(form.text.clone()));
         }
         ui.add_space(6.0);
         if let Some(error) = &next.failure {

@@ -14,6 +14,7 @@ use crate::widgets::card::{button, card, empty, failure, ring, screen_head, titl
 use crate::widgets::choices::{Choice, choices};
 use crate::widgets::icon::Icon;
 use crate::widgets::strip::{Strip, strip};
+use crate::widgets::typing::rested;
 use crate::{format, theme};
 use egui::{Label, TextEdit, Ui, vec2};
 use sparsescope_core::features::{PromptReading, PromptSpec};
@@ -92,25 +93,16 @@ fn typed(ui: &mut Ui, cx: &Cx<'_>, form: &mut PromptForm, sae: &SaeRecord) {
         .margin(egui::Margin::symmetric(10, 8));
     let response = ui.add(field).labelled_by(label.id);
     let response = ring(ui, response);
-    let now = ui.input(|i| i.time);
     if response.changed() {
-        form.changed = Some(now);
+        form.changed = Some(ui.input(|i| i.time));
         // Another text has other tokens.
         (form.position, form.target, form.against, form.token) = (None, None, None, None);
     }
-    match form.changed {
-        Some(at) if now - at >= DEBOUNCE => {
-            form.changed = None;
-            ask(cx, form);
-        }
-        Some(_) => ui.ctx().request_repaint_after_secs(DEBOUNCE as f32),
-        None => {
-            // Another dictionary, or another model, reads the same text anew.
-            let asked = cx.state.prompt.asked.as_ref();
-            if asked.is_none_or(|(id, _)| *id != sae.id) && cx.state.model.facts.is_some() {
-                ask(cx, form);
-            }
-        }
+    // Another dictionary, or another model, reads the same text anew.
+    let asked = cx.state.prompt.asked.as_ref();
+    let stale = asked.is_none_or(|(id, _)| *id != sae.id) && cx.state.model.facts.is_some();
+    if rested(ui, &mut form.changed, DEBOUNCE) || stale && form.changed.is_none() {
+        ask(cx, form);
     }
 }
 

@@ -14,3 +14,4 @@ pub mod scatter;
 pub mod site_diagram;
 pub mod strip;
 pub mod token_strip;
+pub mod typing;
