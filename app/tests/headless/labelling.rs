@@ -115,7 +115,7 @@ pub fn found(state: &mut State) {
         });
     }
     state.features.latent = Some(hits[0].latent);
-    state.features.detail = Some(super::fixture::detail(hits[0].latent as usize));
+    state.features.detail = Some(fixture::detail(hits[0].latent as usize));
     state.labels.search.asked = "gender".into();
     state.labels.search.found =
         Some(Found { hits, more: false, unindexed: Vec::new(), took: Duration::ZERO });
