@@ -29,6 +29,8 @@ pub mod directions;
 
 pub mod workspace;
 
+pub mod circuits;
+
 pub mod labels;
 
 pub mod exchange;

@@ -1,0 +1,18 @@
+//! Sparse feature circuits (Marks et al. 2024, arXiv:2403.19647): which latents and errors carry a
+//! behaviour, how they act on one another, and whether the model without the rest still behaves so.
+//!
+//! One sign everywhere: the metric F is high where the model behaves as the task expects (the clean
+//! answer beats the patch answer), and a node's effect is `F(clean) − F(node changed)`: positive
+//! where the node supports the behaviour.
+
+mod basis;
+mod circuit;
+mod node;
+mod settings;
+mod task;
+
+pub use basis::{Bases, Basis};
+pub use circuit::{Circuit, CircuitEdge, CircuitNode, Conventions, Estimate, TaskMark};
+pub use node::{Node, Unit};
+pub use settings::{Aggregation, Change, FindSpec, Method};
+pub use task::{Answers, Metric, Pair, Pool, Task};
