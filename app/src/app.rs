@@ -5,7 +5,8 @@ use crate::context::Cx;
 use crate::forms::Forms;
 use crate::jobs::{Jobs, Kind};
 use crate::panels::{
-    data, directions, features, home, inspector, labels, model, pareto, prompt, rail, train,
+    circuit, data, directions, features, home, inspector, labels, model, pareto, prompt, rail,
+    train,
 };
 use crate::picture;
 use crate::script::{Script, Step};
@@ -375,6 +376,11 @@ impl Sparsescope {
                 directions::directions(ui, &cx, &mut self.forms.directions);
                 return;
             }
+            // And the circuit's graph, which takes all the room there is.
+            if screen == Screen::Circuit {
+                circuit::circuit(ui, &cx, &mut self.forms.circuit);
+                return;
+            }
             ScrollArea::vertical().id_salt(("screen", screen)).auto_shrink(false).show(ui, |ui| {
                 // A line of text or a plot is not made better by being two metres wide.
                 // Charts with a table below may be.
@@ -386,7 +392,7 @@ impl Sparsescope {
                     Screen::Data => data::data(ui, &cx, &mut self.forms.data),
                     Screen::Train => train::train(ui, &cx),
                     Screen::Pareto => pareto::pareto(ui, &cx, &mut self.forms.pareto),
-                    Screen::Features | Screen::Directions => {}
+                    Screen::Features | Screen::Directions | Screen::Circuit => {}
                     Screen::Prompt => prompt::prompt(ui, &cx, &mut self.forms.prompt),
                     Screen::Labels => labels::labels(ui, &cx, &mut self.forms.labels),
                 }

@@ -65,6 +65,7 @@ impl Sparsescope {
             Event::Tour(news) => self.tour_told(news),
             Event::Latent(event) => self.hear_latent(event),
             Event::Prompt(event) => self.hear_prompt(event),
+            Event::Circuit(event) => self.hear_circuit(event),
             Event::Directions(event) => self.hear_directions(event),
             Event::Labels(event) => self.hear_labels(event),
             Event::Pictured(outcome) => match outcome {

@@ -53,6 +53,16 @@ pub enum Kind {
     Key,
     /// Measuring how good an SAE is.
     Evaluate,
+    /// Reading a task: which of its pairs can be used.
+    Prepare,
+    /// Finding a circuit.
+    Find,
+    /// What the model does with and without it.
+    Verdict,
+    /// The same for circuits of many sizes.
+    Curve,
+    /// A node's card.
+    Card,
     /// The tour.
     Tour,
     /// Something small of the workspace's: listing, opening, saving.
@@ -75,6 +85,9 @@ impl Kind {
                 | Self::Key
                 | Self::Map
                 | Self::Picture
+                | Self::Prepare
+                | Self::Verdict
+                | Self::Card
         )
     }
 
@@ -96,6 +109,11 @@ impl Kind {
                 | Self::Plan
                 | Self::Key
                 | Self::Compare
+                | Self::Prepare
+                | Self::Find
+                | Self::Verdict
+                | Self::Curve
+                | Self::Card
         )
     }
 }

@@ -237,6 +237,7 @@ fn failure(state: &State) -> Option<Error> {
         .or_else(|| state.prompt.failure.clone())
         .or_else(|| state.directions.failure.clone())
         .or_else(|| state.labels.failure.clone())
+        .or_else(|| state.circuit.failure.clone())
         .or_else(|| state.tour.failure.clone())
 }
 

@@ -1,5 +1,6 @@
 //! The one place that carries out commands.
 
+mod circuit;
 mod directions;
 mod labels;
 mod latent;
@@ -66,6 +67,7 @@ impl Sparsescope {
                 Screen::Prompt => self.state.prompt.failure = None,
                 Screen::Directions => self.state.directions.failure = None,
                 Screen::Labels => self.state.labels.failure = None,
+                Screen::Circuit => self.state.circuit.failure = None,
             },
             Command::Theme(theme) => ctx.set_theme(theme),
             Command::ShowRun(id) => self.show_run(id),
@@ -95,6 +97,7 @@ impl Sparsescope {
             Command::Prompt(command) => self.apply_prompt(command),
             Command::Directions(command) => self.apply_directions(command),
             Command::Labels(command) => self.apply_labels(ctx, command),
+            Command::Circuit(command) => self.apply_circuit(ctx, command),
             Command::Tour => self.tour(),
         }
     }

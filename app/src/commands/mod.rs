@@ -1,6 +1,7 @@
 //! What a person can ask for. Panels and other threads send commands; one place
 //! (`app::apply`) carries them out, after the frame.
 
+mod circuit;
 mod directions;
 mod labels;
 mod latent;
@@ -15,6 +16,7 @@ use sparsescope_core::training::TrainConfig;
 use sparsescope_core::workspace::SaeId;
 use std::path::PathBuf;
 
+pub use circuit::{CircuitCommand, GraphCommand, TaskCommand, VerdictCommand};
 pub use directions::DirectionsCommand;
 pub use labels::LabelsCommand;
 pub use latent::LatentCommand;
@@ -100,6 +102,8 @@ pub enum Command {
     Directions(DirectionsCommand),
     /// Something on the labels screen.
     Labels(LabelsCommand),
+    /// Something on the circuit screen.
+    Circuit(CircuitCommand),
     /// Ask where to save a picture of the screen, or of a part of it.
     SavePicture(Option<egui::Rect>),
     /// Save a picture of the next frame, or of a part of it: as PNG if the name ends so, else as

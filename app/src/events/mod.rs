@@ -1,5 +1,6 @@
 //! What comes back from jobs, in the window's own words.
 
+mod circuit;
 mod directions;
 mod labels;
 mod latent;
@@ -20,6 +21,7 @@ use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use circuit::{CircuitEvent, GraphEvent, TaskEvent, VerdictEvent};
 pub use directions::DirectionsEvent;
 pub use labels::LabelsEvent;
 pub use latent::LatentEvent;
@@ -65,6 +67,8 @@ pub enum Event {
     Directions(DirectionsEvent),
     /// Something of the labels screen.
     Labels(LabelsEvent),
+    /// Something of the circuit screen.
+    Circuit(CircuitEvent),
     /// Something of the running tour.
     Tour(tour::News),
     /// A picture was saved.

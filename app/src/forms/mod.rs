@@ -1,6 +1,7 @@
 //! What a person has typed and set on each screen and not yet asked for. A panel changes its own
 //! form; whatever follows from it goes through a command.
 
+mod circuit;
 mod directions;
 mod labels;
 mod prompt;
@@ -12,6 +13,7 @@ use sparsescope_core::training::{Preset, Schedule, TrainConfig};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+pub use circuit::{CircuitForm, CircuitPart, GraphForm, TaskForm, VerdictForm};
 pub use directions::{
     ColorKey, Coloring, CompareList, DirectionsForm, DirectionsPart, Layout, Legend, sites_of,
 };
@@ -39,6 +41,8 @@ pub struct Forms {
     pub directions: DirectionsForm,
     /// Labels.
     pub labels: LabelsForm,
+    /// Circuit.
+    pub circuit: CircuitForm,
 }
 
 /// Home.

@@ -10,7 +10,7 @@ use egui::{ScrollArea, Ui};
 pub fn is_shown(state: &State) -> bool {
     match state.screen {
         Screen::Home | Screen::Data | Screen::Pareto => false,
-        Screen::Prompt | Screen::Directions | Screen::Labels => false,
+        Screen::Prompt | Screen::Directions | Screen::Labels | Screen::Circuit => false,
         Screen::Model => state.model.facts.is_some(),
         Screen::Train => true,
         Screen::Features => state.features.table.is_some(),
@@ -25,7 +25,7 @@ pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, forms: &mut Forms) {
             Screen::Train => train_form::settings(ui, cx, &mut forms.train, &forms.data),
             Screen::Features => features::inspector(ui, cx, &mut forms.features, &forms.data),
             Screen::Home | Screen::Data | Screen::Pareto => {}
-            Screen::Prompt | Screen::Directions | Screen::Labels => {}
+            Screen::Prompt | Screen::Directions | Screen::Labels | Screen::Circuit => {}
         }
     });
 }

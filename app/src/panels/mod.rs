@@ -1,6 +1,7 @@
 //! One file a screen. A panel draws state and its own form, and sends commands; it changes
 //! nothing else and waits for nothing.
 
+pub mod circuit;
 pub mod company;
 pub mod compare;
 pub mod contexts;

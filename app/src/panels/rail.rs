@@ -17,7 +17,7 @@ use egui::{
 pub const WIDTH: f32 = 188.0;
 
 /// Keys that lead to the screens, with Ctrl.
-pub const KEYS: [Key; 9] = [
+pub const KEYS: [Key; 10] = [
     Key::Num1,
     Key::Num2,
     Key::Num3,
@@ -27,6 +27,7 @@ pub const KEYS: [Key; 9] = [
     Key::Num7,
     Key::Num8,
     Key::Num9,
+    Key::Num0,
 ];
 
 /// Draws the rail.
@@ -76,7 +77,7 @@ fn item(ui: &mut Ui, screen: Screen, number: usize, chosen: bool) -> egui::Respo
     ui.painter().text(at, Align2::LEFT_CENTER, screen.name(), FontId::new(14.0, family), ink);
     if response.hovered() || response.has_focus() {
         let at = pos2(rect.max.x - 10.0, rect.center().y);
-        let text = format!("Ctrl {number}");
+        let text = format!("Ctrl {}", number % 10);
         ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::monospace(10.0), p.weak);
     }
     ring(ui, response)
@@ -93,6 +94,7 @@ fn icon_of(screen: Screen) -> Icon {
         Screen::Prompt => Icon::Prompt,
         Screen::Directions => Icon::Directions,
         Screen::Labels => Icon::Labels,
+        Screen::Circuit => Icon::Circuit,
     }
 }
 

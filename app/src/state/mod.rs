@@ -1,5 +1,6 @@
 //! What the screens show: plain data, no tensors. Changed only by commands and events.
 
+mod circuit;
 mod directions;
 mod labels;
 mod latent;
@@ -17,6 +18,7 @@ use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use circuit::{CircuitState, GraphState, TaskState, VerdictState};
 pub use directions::{CompareState, Compared, DirectionsState, Relatives};
 pub use labels::{LabelsState, Planned, SearchState};
 pub use latent::LatentState;
@@ -44,11 +46,13 @@ pub enum Screen {
     Directions,
     /// What features mean, in words.
     Labels,
+    /// What a behaviour is made of.
+    Circuit,
 }
 
 impl Screen {
     /// Every screen, in the order of the rail.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Home,
         Self::Model,
         Self::Data,
@@ -58,6 +62,7 @@ impl Screen {
         Self::Prompt,
         Self::Directions,
         Self::Labels,
+        Self::Circuit,
     ];
 
     /// Its name in the rail.
@@ -72,6 +77,7 @@ impl Screen {
             Self::Prompt => "Prompt",
             Self::Directions => "Directions",
             Self::Labels => "Labels",
+            Self::Circuit => "Circuit",
         }
     }
 }
@@ -103,6 +109,8 @@ pub struct State {
     pub directions: DirectionsState,
     /// The labels.
     pub labels: LabelsState,
+    /// The circuit.
+    pub circuit: CircuitState,
     /// The tour.
     pub tour: TourState,
     /// Whether something is held over the window, about to be dropped.

@@ -19,6 +19,8 @@ pub enum Icon {
     Features,
     /// A prompt.
     Prompt,
+    /// A circuit.
+    Circuit,
     /// Directions as a map.
     Directions,
     /// Labels.
@@ -110,6 +112,20 @@ pub fn draw(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
             let points = outline.iter().map(|&(x, y)| at(x, y)).collect();
             painter.add(Shape::closed_line(points, pen));
             dot(0.3, 0.34, 0.075);
+        }
+        Icon::Circuit => {
+            for (from, to) in [
+                ((0.16, 0.84), (0.3, 0.48)),
+                ((0.62, 0.84), (0.3, 0.48)),
+                ((0.62, 0.84), (0.76, 0.5)),
+                ((0.3, 0.48), (0.54, 0.14)),
+                ((0.76, 0.5), (0.54, 0.14)),
+            ] {
+                line(&[from, to]);
+            }
+            for (x, y) in [(0.16, 0.84), (0.62, 0.84), (0.3, 0.48), (0.76, 0.5), (0.54, 0.14)] {
+                dot(x, y, 0.1);
+            }
         }
         Icon::Sun => {
             ring(0.5, 0.5, 0.2);

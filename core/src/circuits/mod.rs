@@ -7,12 +7,14 @@
 
 mod basis;
 mod circuit;
+mod cut;
 mod node;
 mod settings;
 mod task;
 
 pub use basis::{Bases, Basis};
 pub use circuit::{Circuit, CircuitEdge, CircuitNode, Conventions, Estimate, TaskMark};
+pub use cut::{Cut, CutOp};
 pub use node::{Node, Unit};
 pub use settings::{Aggregation, Change, FindSpec, Method};
 pub use task::{Answers, Metric, Pair, Pool, Task};

@@ -1,0 +1,5 @@
+//! What a person can ask for of the graph.
+
+/// What a person can ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GraphCommand {}
