@@ -35,15 +35,16 @@ Ctrl-C stops cleanly; --resume --out DIR goes on with all of them.
 
 Examples:
   sparsescope sweep --site resid.1,resid.2 --arch topk,standard --l0 8,16,32 --out my-sweep
+  sparsescope sweep --site all --l0 16 --latents 512 --out at-every-site
   sparsescope sweep --resume --out my-sweep --json")]
 pub struct SweepArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     #[command(flatten)]
     pub text: TextArgs,
-    /// The sites [default: resid.L of the middle block]
+    /// The sites, or `all` [default: resid.L of the middle block]
     #[arg(long, value_delimiter = ',', value_name = "SITES")]
-    pub site: Vec<Site>,
+    pub site: Vec<String>,
     /// The architectures [default: topk]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", help_heading = "Dictionaries")]
     pub arch: Vec<String>,
@@ -204,13 +205,13 @@ fn sweep(ctx: &JobContext<RunEvent>, args: &SweepArgs, global: &Global) -> Resul
 
 fn request(args: &SweepArgs, model: &Model, global: &Global) -> Result<SweepRequest> {
     let layers = model.config().layers;
-    let mut sites = args.site.clone();
-    if sites.is_empty() {
-        sites.push(Site::Resid(layers.saturating_sub(1) / 2));
-    }
-    for site in &sites {
-        site.within(layers)?;
-    }
+    let sites = match &args.site[..] {
+        [] => vec![Site::Resid(layers.saturating_sub(1) / 2)],
+        [all] if all == "all" => Site::all(layers),
+        named => {
+            named.iter().map(|name| name.parse::<Site>()?.within(layers)).collect::<Result<_>>()?
+        }
+    };
     let names = if args.arch.is_empty() { vec!["topk".to_owned()] } else { args.arch.clone() };
     let targets = if args.l0.is_empty() { vec![8.0, 16.0, 32.0] } else { args.l0.clone() };
     let mut configs = Vec::new();

@@ -2,6 +2,7 @@
 //! Nothing here knows of the screen.
 
 pub mod browse;
+pub mod circuit;
 pub mod data;
 pub mod directions;
 pub mod exchange;
