@@ -14,6 +14,7 @@ use crate::state::{Notice, NoticeText, Screen, State};
 use crate::theme::{self, palette};
 use crate::widgets::icon::{self, Icon};
 use crate::widgets::{job_bar::job_bar, notice::notices};
+use crate::work::circuit::OpenBases;
 use crate::work::saes::OpenSaes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use egui::{
@@ -99,6 +100,8 @@ pub struct Sparsescope {
     pub(crate) device: String,
     /// Dictionaries that jobs have opened.
     pub(crate) saes: OpenSaes,
+    /// The dictionaries that circuits are looked at with.
+    pub(crate) bases: OpenBases,
     /// What is asked of the run under way.
     pub(crate) requests: Requests,
     pub(crate) sender: Sender<Command>,
@@ -130,6 +133,7 @@ impl Sparsescope {
             model: None,
             device,
             saes: OpenSaes::default(),
+            bases: OpenBases::default(),
             requests: Requests::default(),
             sender,
             receiver,
