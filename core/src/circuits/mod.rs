@@ -8,13 +8,16 @@
 mod basis;
 mod circuit;
 mod cut;
+mod examples;
 mod node;
 mod settings;
 mod task;
+mod task_file;
 
 pub use basis::{Bases, Basis};
 pub use circuit::{Circuit, CircuitEdge, CircuitNode, Conventions, Estimate, TaskMark};
 pub use cut::{Cut, CutOp};
+pub use examples::{Example, Examples, LeftOut, Why};
 pub use node::{Node, Unit};
 pub use settings::{Aggregation, Change, FindSpec, Method};
 pub use task::{Answers, Metric, Pair, Pool, Task};

@@ -1,7 +1,7 @@
 //! The built-in model, inside the binary.
 
 use crate::error::Result;
-use crate::llama::Model;
+use crate::llama::{Model, TokenizerHandle};
 use candle_core::Device;
 
 const CONFIG: &[u8] = include_bytes!("../../assets/demo/config.json");
@@ -15,6 +15,11 @@ const WEIGHTS: &[u8] = include_bytes!("../../assets/demo/model.safetensors");
 /// None but too little memory, or a device that gives up.
 pub fn model(device: &Device) -> Result<Model> {
     Model::from_bytes(CONFIG, WEIGHTS.to_vec(), Some(TOKENIZER), device)
+}
+
+/// The built-in model's tokenizer alone.
+pub(super) fn tokenizer() -> Result<TokenizerHandle> {
+    TokenizerHandle::from_bytes(TOKENIZER, None, Some(super::bpe::BOS), super::bpe::VOCABULARY)
 }
 
 #[cfg(test)]

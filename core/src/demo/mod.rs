@@ -10,6 +10,7 @@ mod optimizer;
 mod places;
 mod probe;
 mod stream;
+mod tasks;
 mod tour;
 mod training;
 mod truth_report;

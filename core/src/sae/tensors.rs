@@ -108,7 +108,8 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write_beside(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+/// Writes a file beside its name, for [`put_in_place`].
+pub(crate) fn write_beside(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     let new = beside(path);
     let result = File::create(&new).and_then(|mut file| {
         write(&mut file)?;

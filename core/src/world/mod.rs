@@ -11,11 +11,13 @@ mod clause;
 mod lexicon;
 mod page;
 mod scene;
+mod tasks;
 mod truth;
 mod words;
 mod writer;
 
 pub use lexicon::{LEXICON, Lexicon, MEN, Noun, SURNAMES, TOWNS, Topic, Verb, WOMEN};
+pub use tasks::{Contrast, contrasts};
 pub use truth::{
     Agreement, AgreementKind, Clause, ClauseKind, DocumentKind, Gender, Mark, Number, Person,
     Pronoun, Span, Truth, Variable,

@@ -1,0 +1,168 @@
+use super::*;
+use crate::circuits::Answers;
+use candle_core::Device;
+
+fn model() -> Model {
+    crate::demo::model(&Device::Cpu).unwrap()
+}
+
+fn pair(clean: &str, patch: &str, right: &str, wrong: &str) -> Pair {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Pair {
+        clean_prefix: clean.to_owned(),
+        patch_prefix: some(patch),
+        clean_answer: Answers::One(right.to_owned()),
+        patch_answer: some(wrong).map(Answers::One),
+        case: String::new(),
+    }
+}
+
+fn task(pairs: Vec<Pair>) -> Task {
+    Task { name: "t".to_owned(), pairs }
+}
+
+fn prepared(pairs: Vec<Pair>, metric: Metric, change: Change) -> Examples {
+    Examples::prepare(&model(), &task(pairs), &metric, change).unwrap()
+}
+
+#[test]
+fn what_cannot_be_used_is_counted_by_its_reason() {
+    let long = "The dog ".repeat(400);
+    let pairs = vec![
+        pair("The dogs", "The dog", " are", " is"),
+        pair("", "The dog", " are", " is"),
+        pair("The dogs", "The dog", "", " is"),
+        pair("The dogs", "The dog", " are happy", " is"),
+        pair("The dogs", "The dog", " are", " is old"),
+        pair("The dogs", "The dog", " are", ""),
+        pair("The dogs", "The dog", " are", " are"),
+        pair("The dogs", "", " are", " is"),
+        pair("The dogs", "The dogs", " are", " is"),
+        pair("The dogs", "The old dog", " are", " is"),
+        pair(long.trim(), "The dog", " are", " is"),
+        pair("The s", "The t", "tone", " is"),
+    ];
+    let examples = prepared(pairs.clone(), Metric::LogitDifference, Change::Patch);
+    let why: Vec<(usize, Why)> = examples.left_out.iter().map(|l| (l.pair, l.why)).collect();
+    let expected = [
+        (1, Why::Empty),
+        (2, Why::Empty),
+        (3, Why::LongAnswer),
+        (4, Why::LongAnswer),
+        (5, Why::NoOtherAnswer),
+        (6, Why::SameAnswers),
+        (7, Why::NoPatch),
+        (8, Why::SamePrompts),
+        (9, Why::Lengths),
+        (10, Why::TooLong),
+        (11, Why::Joined),
+    ];
+    assert_eq!(why, expected);
+    assert_eq!(examples.counts()["answer of several tokens"], 2);
+    let kept = &examples.kept[0];
+    assert_eq!((kept.pair, kept.clean[0], kept.first_difference()), (0, 1, Some(2)));
+    let model = model();
+    let tokenizer = model.tokenizer().unwrap();
+    assert_eq!(tokenizer.token_text(kept.right[0]), " are");
+    assert_eq!(tokenizer.token_text(kept.wrong[0]), " is");
+    // Without a contrast in the prompts, or in the answers, more can be used.
+    let zero = prepared(pairs.clone(), Metric::LogitDifference, Change::Zero);
+    let used = |examples: &Examples| examples.kept.iter().map(|e| e.pair).collect::<Vec<_>>();
+    assert_eq!(used(&zero), [0, 7, 8, 9]);
+    assert!(zero.kept[0].patch.is_some() && zero.kept[1..].iter().all(|e| e.patch.is_none()));
+    let alone = prepared(pairs, Metric::LogProbability, Change::Zero);
+    assert_eq!(used(&alone), [0, 5, 7, 8, 9]);
+    let none = Examples { kept: Vec::new(), ..examples };
+    assert!(none.some().unwrap_err().to_string().contains("1: lengths differ"));
+}
+
+#[test]
+fn sets_of_answers_and_probes() {
+    let mut several = pair("The dogs", "The dog", "", " is");
+    several.clean_answer = Answers::Several(vec![" are".into(), " were".into(), " are".into()]);
+    let examples = prepared(vec![several], Metric::LogitDifference, Change::Patch);
+    assert_eq!((examples.kept[0].right.len(), examples.kept[0].wrong.len()), (2, 1));
+    let probe = Metric::Probe {
+        site: crate::llama::Site::Resid(1),
+        weights: vec![0.0; 128],
+        bias: 0.0,
+        pool: crate::circuits::Pool::Mean,
+    };
+    let pairs = vec![pair("The dogs", "", "+", ""), pair("The dog", "", "-", "")];
+    let examples = prepared(pairs, probe, Change::Zero);
+    assert_eq!(examples.kept.iter().map(|e| e.negate).collect::<Vec<_>>(), [false, true]);
+    assert!(examples.kept.iter().all(|e| e.right.is_empty() && e.wrong.is_empty()));
+}
+
+#[test]
+fn halves_share_no_prompt_and_follow_the_seed() {
+    let nouns = ["dog", "cat", "boat", "net", "king", "stone", "door", "tree", "box"];
+    let mut pairs = Vec::new();
+    for noun in nouns {
+        let (one, many) = (format!("The {noun}"), format!("The {noun}s"));
+        for (a, b) in [(" is", " are"), (" has", " have")] {
+            pairs.push(pair(&one, &many, a, b));
+            pairs.push(pair(&many, &one, b, a));
+        }
+    }
+    let all = prepared(pairs, Metric::LogitDifference, Change::Patch);
+    assert!(all.kept.len() >= 24, "{:?}", all.counts());
+    let (found, held) = all.split(3);
+    assert_eq!((found.clone(), held.clone()), all.split(3));
+    assert_ne!(held, all.split(4).1);
+    assert_eq!(found.kept.len() + held.kept.len(), all.kept.len());
+    assert!(held.kept.len().abs_diff(found.kept.len()) <= 4, "{} held", held.kept.len());
+    let prompts: BTreeSet<&[u32]> = found.kept.iter().map(|e| e.clean.as_slice()).collect();
+    assert!(held.kept.iter().all(|e| !prompts.contains(e.clean.as_slice())));
+    let one = Examples { kept: all.kept[..1].to_vec(), left_out: Vec::new() };
+    assert!(one.split(0).1.kept.is_empty());
+    let some = all.drawn(5, 9);
+    assert_eq!((some.kept.len(), &some), (5, &all.drawn(5, 9)));
+    assert!(some.kept.is_sorted_by_key(|e| e.pair));
+    assert_eq!(all.drawn(1000, 9), all);
+}
+
+#[test]
+fn the_commonest_length_is_found() {
+    let example = |pair: usize, length: usize| Example {
+        pair,
+        clean: vec![5; length],
+        patch: None,
+        right: vec![],
+        wrong: vec![],
+        negate: false,
+        case: String::new(),
+    };
+    let lengths = [4, 3, 4, 5, 3, 9];
+    let kept = lengths.iter().enumerate().map(|(i, &n)| example(i, n)).collect();
+    let examples = Examples { kept, left_out: Vec::new() };
+    assert_eq!(examples.commonest_length(), Some(3));
+    assert_eq!(examples.of_length(4).kept.iter().map(|e| e.pair).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(examples.by_length()[&3], [1, 4]);
+    assert_eq!(Examples::default().commonest_length(), None);
+}
+
+/// The published agreement files, read as they are, with real tokenizers.
+#[test]
+fn published_files_load_unchanged() {
+    let Some(real) = std::env::var_os("SPARSESCOPE_REAL").map(std::path::PathBuf::from) else {
+        println!("skipped: SPARSESCOPE_REAL names no folder with real models and data");
+        return;
+    };
+    let stories = Model::open(&real.join("models/stories260K"), &Device::Cpu).unwrap();
+    let counted = |file: &str| {
+        let task = Task::read(&real.join("data/agreement").join(file)).unwrap();
+        let metric = Metric::LogitDifference;
+        let examples = Examples::prepare(&stories, &task, &metric, Change::Patch).unwrap();
+        assert_eq!(examples.kept.len() + examples.left_out.len(), task.pairs.len());
+        println!("{file}: {} of {}; {:?}", examples.kept.len(), task.pairs.len(), examples.counts());
+        (task.pairs.len(), examples)
+    };
+    let (pairs, simple) = counted("simple_train.json");
+    assert_eq!(pairs, 480);
+    assert!(!simple.kept.is_empty());
+    assert_eq!(counted("simple_test.json").0, 120);
+    assert_eq!(counted("within_rc_train.json").0, 9600);
+    assert_eq!(counted("within_rc_test.json").0, 2400);
+    counted("vocab_simple.json");
+}
