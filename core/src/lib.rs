@@ -27,9 +27,9 @@ pub mod features;
 
 pub mod directions;
 
-pub mod workspace;
-
 pub mod circuits;
+
+pub mod workspace;
 
 pub mod labels;
 

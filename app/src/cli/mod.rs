@@ -15,6 +15,7 @@ mod input;
 mod inspect;
 mod label;
 mod label_import;
+mod meanings;
 mod prompt;
 mod report;
 mod search;
@@ -100,6 +101,7 @@ enum Command {
     Label(Box<label::LabelArgs>),
     Search(search::SearchArgs),
     Prompt(prompt::PromptArgs),
+    Meanings(meanings::MeaningsArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -137,6 +139,7 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Label(args) => label::run(args, global),
         Command::Search(args) => search::run(args, global),
         Command::Prompt(args) => prompt::run(args, global),
+        Command::Meanings(args) => meanings::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

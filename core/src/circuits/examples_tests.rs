@@ -155,7 +155,12 @@ fn published_files_load_unchanged() {
         let metric = Metric::LogitDifference;
         let examples = Examples::prepare(&stories, &task, &metric, Change::Patch).unwrap();
         assert_eq!(examples.kept.len() + examples.left_out.len(), task.pairs.len());
-        println!("{file}: {} of {}; {:?}", examples.kept.len(), task.pairs.len(), examples.counts());
+        println!(
+            "{file}: {} of {}; {:?}",
+            examples.kept.len(),
+            task.pairs.len(),
+            examples.counts()
+        );
         (task.pairs.len(), examples)
     };
     let (pairs, simple) = counted("simple_train.json");

@@ -43,7 +43,7 @@ pub(super) fn by_latent(latents: &Latents) -> Vec<Vec<(u32, f32)>> {
 
 /// The threshold above which scored rows give the greatest F1, and that F1; `positives` counts the
 /// true rows, those without a score included. Below the last score lies `floor`.
-fn best_threshold(
+pub(super) fn best_threshold(
     mut scored: Vec<(f64, bool)>,
     positives: usize,
     floor: f64,

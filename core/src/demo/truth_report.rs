@@ -84,7 +84,7 @@ pub struct ClassReport {
     pub sparse_probe_f1: f64,
 }
 
-const DEFINITION: &str = "Documents of the split 'heldout'; the even ones choose latents, \
+pub(super) const DEFINITION: &str = "Documents of the split 'heldout'; the even ones choose latents, \
     thresholds and coefficients, the odd ones judge. A variable is read at the last token before \
     the word that needs it: number and clause depth before a verb, gender before a pronoun, topic \
     and profession before a word that follows from them, the first sentence left out; the kind \
@@ -126,25 +126,25 @@ pub fn truth_report<E>(
 }
 
 /// The latents at every mark, in two halves.
-struct Read {
+pub(super) struct Read {
     marks: BTreeMap<Variable, [Marked; 2]>,
 }
 
 /// Latents and values of one variable at its marks.
-struct Marked {
-    latents: Latents,
+pub(super) struct Marked {
+    pub(super) latents: Latents,
     values: Vec<String>,
 }
 
 /// The latents of a variable's choosing and judging half, and which rows are of a class.
-struct Halves<'a> {
-    chosen_truth: Vec<bool>,
+pub(super) struct Halves<'a> {
+    pub(super) chosen_truth: Vec<bool>,
     judged_on: &'a Latents,
-    judged_truth: Vec<bool>,
+    pub(super) judged_truth: Vec<bool>,
 }
 
 impl Read {
-    fn new<E>(
+    pub(super) fn new<E>(
         ctx: &JobContext<E>,
         model: &Model,
         sae: &Sae,
@@ -186,20 +186,33 @@ impl Read {
         Ok(Self { marks })
     }
 
-    fn halves(&self, variable: Variable, value: &str) -> Halves<'_> {
+    pub(super) fn halves(&self, variable: Variable, value: &str) -> Halves<'_> {
         let [a, b] = &self.marks[&variable];
         let is = |marked: &Marked| marked.values.iter().map(|v| v == value).collect();
         Halves { chosen_truth: is(a), judged_on: &b.latents, judged_truth: is(b) }
     }
 
-    fn report(&self, variable: Variable) -> Result<VariableReport> {
+    /// The choosing and the judging half of a variable.
+    pub(super) fn halves_of(&self, variable: Variable) -> [&Marked; 2] {
         let [a, b] = &self.marks[&variable];
+        [a, b]
+    }
+
+    /// The values of a variable that are often enough in both halves.
+    pub(super) fn values(&self, variable: Variable) -> Vec<String> {
+        let [a, b] = self.halves_of(variable);
         let count =
             |marked: &Marked, value: &str| marked.values.iter().filter(|v| *v == value).count();
-        let mut values: Vec<&String> = a.values.iter().collect();
+        let mut values = a.values.clone();
         values.sort_unstable();
         values.dedup();
         values.retain(|v| count(a, v) >= LEAST && count(b, v) >= LEAST);
+        values
+    }
+
+    fn report(&self, variable: Variable) -> Result<VariableReport> {
+        let [a, b] = self.halves_of(variable);
+        let values = self.values(variable);
         if values.len() < 2 {
             return Err(Error::setting(
                 format!("{} cannot be judged", variable.name()),

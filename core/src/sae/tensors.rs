@@ -109,7 +109,10 @@ pub(crate) fn beside(path: &Path) -> PathBuf {
 }
 
 /// Writes a file beside its name, for [`put_in_place`].
-pub(crate) fn write_beside(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+pub(crate) fn write_beside(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<()> {
     let new = beside(path);
     let result = File::create(&new).and_then(|mut file| {
         write(&mut file)?;

@@ -10,6 +10,7 @@
 //! or went on with it for as long as that one lives. Calls may wait for the disk, so a window
 //! makes them from a thread of its own.
 
+mod circuits;
 mod label_runs;
 mod labels;
 mod models;
@@ -19,7 +20,10 @@ mod saes;
 mod schema;
 mod settings;
 mod sqlite;
+mod tasks;
 
+#[cfg(test)]
+mod circuit_tests;
 #[cfg(test)]
 mod label_tests;
 #[cfg(test)]
@@ -29,12 +33,14 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use circuits::{CircuitId, CircuitRecord};
 pub use label_runs::{CallState, LabelBatch, LabelCall, LabelRun, LabelRunId, LabelRunStatus};
 pub use labels::{Judged, LONGEST_LABEL, Label, LabelId, LabelScores, LabelSource, NewLabel};
 pub use models::KnownModel;
 pub use runs::{NewRun, Run};
 pub(crate) use saes::FEATURES;
 pub use saes::{RunStatus, SaeId, SaeRecord};
+pub use tasks::{TaskId, TaskRecord};
 
 /// Name of the database in the workspace's folder.
 pub const DATABASE: &str = "workspace.sqlite";

@@ -110,6 +110,31 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (run, name)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    CREATE TABLE tasks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        hash TEXT NOT NULL UNIQUE,
+        pairs INTEGER NOT NULL,
+        task TEXT NOT NULL,
+        listed INTEGER NOT NULL,
+        created INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE circuits (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        model TEXT NOT NULL,
+        task TEXT NOT NULL,
+        task_hash TEXT NOT NULL,
+        method TEXT NOT NULL,
+        nodes INTEGER NOT NULL,
+        edges INTEGER NOT NULL,
+        circuit TEXT NOT NULL,
+        view TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    ) STRICT;
+",
 ];
 
 /// The version of the tables that this program writes.

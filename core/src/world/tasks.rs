@@ -146,8 +146,7 @@ impl Drawing<'_> {
             _ => Between::Open,
         };
         let verb = if within { self.act(topic)? } else { self.state(head.animate)? };
-        let patched =
-            if within { [case[0], other(case[1])] } else { [other(case[0]), case[1]] };
+        let patched = if within { [case[0], other(case[1])] } else { [other(case[0]), case[1]] };
         let number = if within { case[1] } else { case[0] };
         Some(Contrast {
             clean: words(case, &between),
@@ -168,12 +167,7 @@ impl Drawing<'_> {
     }
 
     /// A noun in a modifier of `head`.
-    fn near(
-        &mut self,
-        topic: &'static Topic,
-        head: &Noun,
-        people: bool,
-    ) -> Option<&'static Noun> {
+    fn near(&mut self, topic: &'static Topic, head: &Noun, people: bool) -> Option<&'static Noun> {
         let held = self.split == Split::Heldout;
         let nouns = topic.nouns.iter().chain(&LEXICON.common);
         self.noun(nouns.filter(|noun| {
