@@ -40,7 +40,7 @@ pub struct MeaningsArgs {
 pub fn run(args: &MeaningsArgs, global: &Global) -> Result<Report> {
     let (asked, settings) = (args.clone(), global.clone());
     let told = watch::quietly("Meanings", move |ctx| look(ctx, &asked, &settings))?;
-    let style = Style::stdout();
+    let style = Style::of_stdout();
     let mut table = Table::new(&["site", ">latent", "what it tells", ">F1"]);
     for one in &told {
         for m in &one.latents {

@@ -24,7 +24,9 @@ pub(super) fn tokenizer() -> Result<TokenizerHandle> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{TruthRequest, agreement, check_model, tokenizer_json, truth_report};
+    use super::super::{
+        TruthRequest, agreement, check_model, meanings, tokenizer_json, truth_report,
+    };
     use super::*;
     use crate::jobs::JobContext;
     use crate::llama::Site;
@@ -120,5 +122,16 @@ mod tests {
         assert!(curve.last().expect("a point").flipped > curve[0].flipped);
         let again = truth_report(&ctx, &model, &sae, &request).expect("a report");
         assert_eq!(report, again);
+        // The meanings of all latents hold the best one of each value, or something it tells better.
+        let all = meanings(&ctx, &model, &sae, &request, 0.5).expect("meanings").latents;
+        let mut looked_at = 0;
+        for class in report.variables.iter().flat_map(|v| &v.classes) {
+            if class.best_latent_f1 >= 0.5 {
+                looked_at += 1;
+                let told = all.iter().find(|m| m.latent == class.best_latent).expect("a meaning");
+                assert!(told.f1 >= class.best_latent_f1, "{told:?} {class:?}");
+            }
+        }
+        assert!(looked_at > 3 && all.iter().all(|m| m.f1 >= 0.5));
     }
 }
