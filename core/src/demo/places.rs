@@ -86,7 +86,10 @@ impl Sheet {
         change: &[(Site, &dyn Change)],
         trace: bool,
     ) -> Result<Pass> {
-        model.forward(&self.tokens, &Plan { read, change, logits: Logits::All, trace, check: None })
+        model.forward(
+            &self.tokens,
+            &Plan { read, change, logits: Logits::All, trace, ..Plan::default() },
+        )
     }
 
     fn margins_in(&self, pass: &Pass) -> Result<Vec<f32>> {

@@ -21,6 +21,9 @@ pub struct WhatGradients<'a> {
     pub weights: bool,
     /// What is treated as constant.
     pub rules: Rules,
+    /// Sites through whose computation no gradient goes: that at their output is still there, and
+    /// what goes past them upstream too. Direct effects are what is left.
+    pub stop: &'a [Site],
 }
 
 /// What came out of a backward pass.
@@ -68,10 +71,11 @@ impl Model {
         let trace = traced(pass)?;
         for (site, _) in seeds {
             site.within(self.config().layers)?;
-            if site.layer().is_some_and(|l| l >= trace.blocks.len()) {
+            let ran = trace.first_block + trace.blocks.len();
+            if site.layer().is_some_and(|l| l >= ran) || trace.start.is_some_and(|s| *site < s) {
                 return Err(Error::internal(
                     format!("No gradient can start from {site}"),
-                    "the pass stopped before the end of its block",
+                    "the pass stopped before the end of its block, or began after it",
                 ));
             }
         }
@@ -162,7 +166,23 @@ impl<'a> Sweep<'a> {
             Ok(sum)
         };
         let mut grad = grad;
-        for (layer, block) in self.trace.blocks.iter().enumerate().rev() {
+        if let Some(start) = self.trace.start
+            && (self.what.weights || lowest.is_some_and(|lowest| lowest < start))
+        {
+            return Err(Error::internal(
+                "No gradient can be computed there",
+                format!("the pass began at {start}"),
+            ));
+        }
+        if self.what.weights && self.trace.first > 0 {
+            return Err(Error::internal(
+                "No gradient can be computed at the weights",
+                "the pass began after the first position",
+            ));
+        }
+        let stopped = |site: Site| self.what.stop.contains(&site);
+        for (i, block) in self.trace.blocks.iter().enumerate().rev() {
+            let layer = self.trace.first_block + i;
             let weights = &self.model.parts().blocks[layer];
             let done = |site: Site| lowest.is_none_or(|lowest| site <= lowest);
             grad = seed(Site::Resid(layer), grad)?;
@@ -170,27 +190,27 @@ impl<'a> Sweep<'a> {
             if done(Site::Resid(layer)) {
                 return Ok(());
             }
+            grad = grad.filter(|_| !stopped(Site::Resid(layer)));
             let mlp = seed(Site::Mlp(layer), grad.clone())?;
             self.keep(Site::Mlp(layer), &mlp)?;
             if done(Site::Mlp(layer)) {
                 return Ok(());
             }
-            grad = match mlp {
-                Some(mlp) => Some(self.mlp(layer, block, weights, &mlp, grad)?),
-                None => None,
-            };
+            if let Some(mlp) = mlp.filter(|_| !stopped(Site::Mlp(layer))) {
+                grad = Some(self.mlp(layer, block, weights, &mlp, grad)?);
+            }
             let attention = seed(Site::Attn(layer), grad.clone())?;
             self.keep(Site::Attn(layer), &attention)?;
             if done(Site::Attn(layer)) {
                 return Ok(());
             }
-            grad = match attention {
-                Some(attention) => Some(self.attention(layer, block, weights, &attention, grad)?),
-                None => None,
-            };
+            if let Some(attention) = attention.filter(|_| !stopped(Site::Attn(layer))) {
+                grad = Some(self.attention(layer, block, weights, &attention, grad)?);
+            }
         }
-        grad = seed(Site::Embed, grad)?;
-        self.keep(Site::Embed, &grad)?;
+        let first = self.trace.first_block.checked_sub(1).map_or(Site::Embed, Site::Resid);
+        grad = seed(first, grad)?;
+        self.keep(first, &grad)?;
         match grad {
             Some(grad) if self.what.weights => self.embedding(&grad),
             _ => Ok(()),
@@ -207,6 +227,7 @@ impl<'a> Sweep<'a> {
         through: Option<Tensor>,
     ) -> Result<Tensor> {
         let eps = self.model.config().norm_eps;
+        let block = block.mlp.as_ref().ok_or_else(|| untraced(Site::Mlp(layer)))?;
         let d_act = kernels::linear_backward(grad, &w.down)?;
         let d_gate_up = kernels::silu_mul_backward(&d_act, &block.gate_up, &self.what.rules)?;
         let d_normed = kernels::linear_backward(&d_gate_up, &w.gate_up)?;
@@ -234,10 +255,13 @@ impl<'a> Sweep<'a> {
         through: Option<Tensor>,
     ) -> Result<Tensor> {
         let c = self.model.config();
+        let block = block.attention.as_ref().filter(|_| !self.trace.alone);
+        let block = block.ok_or_else(|| untraced(Site::Attn(layer)))?;
         let tokens = &self.trace.tokens;
         let shape = self.model.attention_shape(tokens.batch(), tokens.positions());
+        let whole = shape.behind(self.trace.first);
         let dz = kernels::linear_backward(grad, &w.o)?;
-        let d_qkv = kernels::attention_backward(&dz, &block.qkv, &shape, &self.what.rules)?;
+        let d_qkv = kernels::attention_backward(&dz, &block.qkv, &whole, &self.what.rules)?;
         let d_qkv = kernels::rotate_back(d_qkv, &shape, &self.trace.table)?;
         let d_normed = kernels::linear_backward(&d_qkv, &w.qkv)?;
         if self.what.weights {
@@ -304,6 +328,13 @@ impl<'a> Sweep<'a> {
         self.out.sites.insert(site, grad);
         Ok(())
     }
+}
+
+fn untraced(site: Site) -> Error {
+    Error::internal(
+        format!("No gradient can go through {site}"),
+        "the pass began there, or was taken apart",
+    )
 }
 
 fn add(dx: Tensor, through: Option<Tensor>) -> Result<Tensor> {

@@ -1,10 +1,10 @@
 //! The one forward pass: reads, changes, stops early, traces, continues from a cache.
 
 use super::kernels::{self, AttentionShape, Table};
-use super::trace::{BlockTrace, Trace};
+use super::trace::{AttentionTrace, BlockTrace, MlpTrace, Trace};
 use super::weights::Block;
-use super::{Cache, Logits, Model, Pass, Plan, Site, Tokens, rope};
-use crate::error::Result;
+use super::{Cache, Logits, Model, Pass, Plan, Prefix, Site, Tokens, rope};
+use crate::error::{Error, Result};
 use candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
 
@@ -35,10 +35,26 @@ impl Model {
 
     fn run(&self, tokens: &Tokens, plan: &Plan<'_>, cache: Option<&mut Cache>) -> Result<Pass> {
         let c = self.config();
-        let first = cache.as_ref().map_or(0, |cache| cache.positions());
+        let first = match (&cache, &plan.prefix) {
+            (Some(cache), _) => cache.positions(),
+            (None, Some(prefix)) => prefix.positions,
+            (None, None) => 0,
+        };
         tokens.within(c.vocab, c.context, first)?;
         for site in plan.read.iter().chain(plan.change.iter().map(|(site, _)| site)) {
             site.within(c.layers)?;
+            if plan.start.is_some_and(|start| *site < start.site) {
+                return Err(Error::internal(
+                    format!("{site} cannot be read or changed"),
+                    "the pass begins after it",
+                ));
+            }
+        }
+        if cache.is_some() && (plan.prefix.is_some() || plan.start.is_some()) {
+            return Err(Error::internal(
+                "The text cannot be continued",
+                "a pass with a cache begins with its tokens",
+            ));
         }
         Run::new(self, tokens, plan, cache, first)?.all()
     }
@@ -67,6 +83,7 @@ impl Model {
             heads: c.heads,
             kv_heads: c.kv_heads,
             head_dim: c.head_dim,
+            from: 0,
         }
     }
 }
@@ -78,12 +95,19 @@ struct Run<'a, 'p> {
     plan: &'a Plan<'p>,
     cache: Option<&'a mut Cache>,
     first: usize,
+    /// Of the rows that this pass computes.
     shape: AttentionShape,
     table: Table,
     /// The last site that matters; `None` where the pass goes on to the logits.
     stop: Option<Site>,
     sites: BTreeMap<Site, Tensor>,
     blocks: Vec<BlockTrace>,
+}
+
+/// What is given of a block, in the place of what it would compute.
+enum Given {
+    Attention(Tensor),
+    Mlp(Tensor),
 }
 
 impl<'a, 'p> Run<'a, 'p> {
@@ -116,26 +140,21 @@ impl<'a, 'p> Run<'a, 'p> {
 
     fn all(mut self) -> Result<Pass> {
         let parts = self.model.parts();
-        let ids = Tensor::new(self.tokens.ids(), self.model.device())?;
-        let mut x = self.site(Site::Embed, parts.embed.index_select(&ids, 0)?)?;
-        let mut finished = self.stop != Some(Site::Embed);
-        if finished {
-            for (layer, block) in parts.blocks.iter().enumerate() {
-                if let Some(check) = self.plan.check {
-                    check()?;
-                }
-                match self.block(layer, block, x.clone())? {
-                    Some(after) => x = after,
-                    None => {
-                        finished = false;
-                        break;
-                    }
-                }
-                if self.stop == Some(Site::Resid(layer)) {
-                    finished = layer + 1 == parts.blocks.len();
-                    break;
-                }
+        let layers = parts.blocks.len();
+        let (mut x, first_block, mut given) = self.begin()?;
+        let reached = first_block.checked_sub(1).map_or(Site::Embed, Site::Resid);
+        let mut go_on = given.is_some() || self.stop != Some(reached);
+        let mut done = first_block;
+        while go_on && done < layers {
+            if let Some(check) = self.plan.check {
+                check()?;
             }
+            match self.block(done, &parts.blocks[done], x.clone(), given.take())? {
+                Some(after) => x = after,
+                None => break,
+            }
+            go_on = self.stop != Some(Site::Resid(done));
+            done += 1;
         }
         if let Some(cache) = &mut self.cache {
             cache.advance(self.tokens.positions(), self.stop.is_none());
@@ -146,46 +165,157 @@ impl<'a, 'p> Run<'a, 'p> {
         };
         let trace = self.plan.trace.then(|| Trace {
             tokens: self.tokens.clone(),
+            first: self.first,
             table: self.table,
+            start: self.plan.start.map(|start| start.site),
+            first_block,
             blocks: self.blocks,
-            last: finished.then_some(x),
+            alone: false,
+            last: (done == layers).then_some(x),
             logits: self.plan.logits,
         });
         Ok(Pass { sites: self.sites, logits, trace })
     }
 
+    /// The residual stream that the pass begins with, the block that comes next, and what is given
+    /// of that block.
+    fn begin(&mut self) -> Result<(Tensor, usize, Option<Given>)> {
+        let Some(start) = self.plan.start else {
+            let ids = Tensor::new(self.tokens.ids(), self.model.device())?;
+            let embed = self.model.parts().embed.index_select(&ids, 0)?;
+            return Ok((self.site(Site::Embed, embed)?, 0, None));
+        };
+        start.site.within(self.model.config().layers)?;
+        let value = self.flat(start.value)?;
+        let beside = || {
+            let beside = start.beside.ok_or_else(|| {
+                Error::internal(
+                    format!("The pass cannot begin at {}", start.site),
+                    "the residual stream beside it was not given",
+                )
+            })?;
+            self.flat(beside)
+        };
+        match start.site {
+            Site::Embed => Ok((self.site(Site::Embed, value)?, 0, None)),
+            Site::Resid(l) => Ok((self.site(Site::Resid(l), value)?, l + 1, None)),
+            Site::Attn(l) => Ok((beside()?, l, Some(Given::Attention(value)))),
+            Site::Mlp(l) => Ok((beside()?, l, Some(Given::Mlp(value)))),
+        }
+    }
+
+    /// A tensor that was given for this pass, as `[rows, width]`.
+    fn flat(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, positions) = (self.tokens.batch(), self.tokens.positions());
+        let width = self.model.config().width;
+        if x.dims() != [batch, positions, width] {
+            return Err(Error::internal(
+                "The pass cannot begin",
+                format!("it was given {:?} for [{batch}, {positions}, {width}]", x.dims()),
+            ));
+        }
+        Ok(x.reshape((batch * positions, width))?.contiguous()?)
+    }
+
     /// The residual stream after a block; `None` if the pass ends within it.
-    fn block(&mut self, layer: usize, w: &Block, x: Tensor) -> Result<Option<Tensor>> {
-        let eps = self.model.config().norm_eps;
-        let normed = kernels::rms_norm(&x, &w.norm1, eps)?;
-        let qkv = kernels::rotate(kernels::linear(&normed, &w.qkv)?, &self.shape, &self.table)?;
-        drop(normed);
-        let z = match &mut self.cache {
-            None => kernels::attention(&qkv, &self.shape)?,
-            Some(cache) => {
-                let [q, k, v] = kernels::split(&qkv, &self.shape)?;
-                let (k, v) = cache.extend(layer, &k, &v)?;
-                kernels::attend(&q, &k, &v, &self.shape)?
+    fn block(
+        &mut self,
+        layer: usize,
+        w: &Block,
+        x: Tensor,
+        given: Option<Given>,
+    ) -> Result<Option<Tensor>> {
+        let mut traced = BlockTrace { attention: None, mlp: None };
+        let (mid, mlp) = match given {
+            Some(Given::Mlp(mlp)) => (x, mlp),
+            given => {
+                let attention = match given {
+                    Some(Given::Attention(attention)) => attention,
+                    _ => self.attention(layer, w, &x, &mut traced)?,
+                };
+                let attention = self.site(Site::Attn(layer), attention)?;
+                if self.stop == Some(Site::Attn(layer)) {
+                    return Ok(None);
+                }
+                let mid = kernels::add(&x, &attention)?;
+                let mlp = self.mlp(w, &mid, &mut traced)?;
+                (mid, mlp)
             }
         };
-        let attention = self.site(Site::Attn(layer), kernels::linear(&z, &w.o)?)?;
-        if self.stop == Some(Site::Attn(layer)) {
-            return Ok(None);
-        }
-        let mid = kernels::add(&x, &attention)?;
-        let normed = kernels::rms_norm(&mid, &w.norm2, eps)?;
-        let gate_up = kernels::linear(&normed, &w.gate_up)?;
-        drop(normed);
-        let mlp = kernels::linear(&kernels::silu_mul(&gate_up)?, &w.down)?;
         let mlp = self.site(Site::Mlp(layer), mlp)?;
         if self.stop == Some(Site::Mlp(layer)) {
             return Ok(None);
         }
         let after = self.site(Site::Resid(layer), kernels::add(&mid, &mlp)?)?;
         if self.plan.trace {
-            self.blocks.push(BlockTrace { x, qkv, z, mid, gate_up });
+            self.blocks.push(traced);
         }
         Ok(Some(after))
+    }
+
+    fn attention(
+        &mut self,
+        layer: usize,
+        w: &Block,
+        x: &Tensor,
+        traced: &mut BlockTrace,
+    ) -> Result<Tensor> {
+        let normed = kernels::rms_norm(x, &w.norm1, self.model.config().norm_eps)?;
+        let mut qkv = kernels::rotate(kernels::linear(&normed, &w.qkv)?, &self.shape, &self.table)?;
+        drop(normed);
+        let z = match &mut self.cache {
+            None => {
+                if let Some(prefix) = &self.plan.prefix {
+                    qkv = self.behind(layer, prefix, &qkv)?;
+                }
+                kernels::attention(&qkv, &self.shape.behind(self.first))?
+            }
+            Some(cache) => {
+                let [q, k, v] = kernels::split(&qkv, &self.shape)?;
+                let (k, v) = cache.extend(layer, &k, &v)?;
+                kernels::attend(&q, &k, &v, &self.shape)?
+            }
+        };
+        let out = kernels::linear(&z, &w.o)?;
+        if self.plan.trace {
+            traced.attention = Some(AttentionTrace { x: x.clone(), qkv, z });
+        }
+        Ok(out)
+    }
+
+    /// `qkv` behind the rows that come before it.
+    fn behind(&self, layer: usize, prefix: &Prefix<'_>, qkv: &Tensor) -> Result<Tensor> {
+        let absent = |why: &str| Error::internal("A text cannot be continued", why.to_owned());
+        let trace =
+            prefix.pass.trace.as_ref().ok_or_else(|| absent("what came before kept no trace"))?;
+        let place = layer.checked_sub(trace.first_block).and_then(|at| trace.blocks.get(at));
+        let before = place
+            .and_then(|block| block.attention.as_ref())
+            .ok_or_else(|| absent("what came before did not go so far"))?;
+        let whole = trace.first + trace.tokens.positions();
+        let (batch, positions) = (self.tokens.batch(), self.tokens.positions());
+        if prefix.positions > whole
+            || prefix.rows.len() != batch
+            || prefix.rows.iter().any(|row| *row >= trace.tokens.batch())
+        {
+            return Err(absent("it does not fit what came before"));
+        }
+        let rows: Vec<u32> = prefix.rows.iter().map(|row| *row as u32).collect();
+        let rows = Tensor::new(rows, qkv.device())?;
+        let before = before.qkv.reshape((trace.tokens.batch(), whole, ()))?;
+        let before = before.narrow(1, 0, prefix.positions)?.contiguous()?.index_select(&rows, 0)?;
+        let all = Tensor::cat(&[before, qkv.reshape((batch, positions, ()))?], 1)?;
+        Ok(all.reshape((batch * (prefix.positions + positions), ()))?.contiguous()?)
+    }
+
+    fn mlp(&self, w: &Block, mid: &Tensor, traced: &mut BlockTrace) -> Result<Tensor> {
+        let normed = kernels::rms_norm(mid, &w.norm2, self.model.config().norm_eps)?;
+        let gate_up = kernels::linear(&normed, &w.gate_up)?;
+        let out = kernels::linear(&kernels::silu_mul(&gate_up)?, &w.down)?;
+        if self.plan.trace {
+            traced.mlp = Some(MlpTrace { mid: mid.clone(), gate_up });
+        }
+        Ok(out)
     }
 
     /// Changes and reads a site's output `[rows, width]`.
@@ -196,7 +326,7 @@ impl<'a, 'p> Run<'a, 'p> {
         for (_, change) in self.plan.change.iter().filter(|(s, _)| *s == site) {
             x = change.apply(&x.reshape(full)?, self.first)?;
             if x.dims() != [full.0, full.1, full.2] {
-                return Err(crate::Error::internal(
+                return Err(Error::internal(
                     format!("A change at {site} failed"),
                     format!("it made {:?} of {full:?}", x.dims()),
                 ));

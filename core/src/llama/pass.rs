@@ -41,6 +41,35 @@ pub struct Plan<'a> {
     pub trace: bool,
     /// Asked between blocks; its error (the job was cancelled, say) ends the pass.
     pub check: Option<&'a dyn Fn() -> Result<()>>,
+    /// Where the pass begins, if not with the tokens; sites before it cannot be read or changed.
+    pub start: Option<Start<'a>>,
+    /// Whose positions come before those of the tokens given.
+    pub prefix: Option<Prefix<'a>>,
+}
+
+/// A pass that begins at a site, whose output is given. The tokens then say no more than how many
+/// rows and positions there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// Where.
+    pub site: Site,
+    /// Its output, `[batch, positions, width]`.
+    pub value: &'a Tensor,
+    /// What the output of `attn.L` or `mlp.L` is added to, of the same shape: the residual stream
+    /// before block L, or that between its attention and its MLP. Other sites need none.
+    pub beside: Option<&'a Tensor>,
+}
+
+/// Positions that come before those of a pass, with keys and values from another pass. As
+/// attention looks back only, a pass over the rest gives there what one over the whole text gives.
+#[derive(Debug, Clone, Copy)]
+pub struct Prefix<'a> {
+    /// The pass that computed them; it kept its trace, and went as far as this one goes.
+    pub pass: &'a Pass,
+    /// For each row of the tokens, the row of `pass` that it continues.
+    pub rows: &'a [usize],
+    /// How many first positions are taken from `pass`.
+    pub positions: usize,
 }
 
 /// What came out of a forward pass.

@@ -8,4 +8,5 @@ mod gradients;
 mod passes;
 mod real;
 mod speed;
+mod starts;
 mod support;

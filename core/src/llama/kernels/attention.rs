@@ -80,11 +80,11 @@ pub(super) fn attention<R: Real>(qkv: &Tensor, s: &AttentionShape) -> Result<Ten
     let all = locked.slice::<R>()?;
     let l = Layout::new(*s);
     let z_row = s.heads * s.head_dim;
-    let mut z = vec![R::zero(); s.batch * s.positions * z_row];
-    let sequences = z.par_chunks_mut(s.positions * z_row).zip(all.par_chunks(s.positions * l.row));
+    let mut z = vec![R::zero(); s.batch * s.asked() * z_row];
+    let sequences = z.par_chunks_mut(s.asked() * z_row).zip(all.par_chunks(s.positions * l.row));
     sequences.for_each(|(z, qkv)| {
         z.par_chunks_mut(BLOCK * z_row).enumerate().for_each(|(block, z)| {
-            let (first, rows) = (block * BLOCK, z.len() / z_row);
+            let (first, rows) = (s.from + block * BLOCK, z.len() / z_row);
             let end = first + rows;
             let mut p = vec![R::zero(); rows * end];
             for head in 0..s.heads {
@@ -96,7 +96,7 @@ pub(super) fn attention<R: Real>(qkv: &Tensor, s: &AttentionShape) -> Result<Ten
             }
         });
     });
-    Tensor::from_vec(z, (s.batch * s.positions, z_row), qkv.device())
+    Tensor::from_vec(z, (s.batch * s.asked(), z_row), qkv.device())
 }
 
 pub(super) fn attention_backward<R: Real>(
@@ -115,16 +115,17 @@ pub(super) fn attention_backward<R: Real>(
     parts.par_chunks_mut((group + 2) * plane).enumerate().for_each(|(task, part)| {
         let (sequence, kv) = (task / s.kv_heads, task % s.kv_heads);
         let qkv = &all[sequence * s.positions * l.row..][..s.positions * l.row];
-        let dz = &dz_all[sequence * s.positions * z_row..][..s.positions * z_row];
+        let dz = &dz_all[sequence * s.asked() * z_row..][..s.asked() * z_row];
         let (dq, rest) = part.split_at_mut(group * plane);
         let (dk, dv) = rest.split_at_mut(plane);
         let mut p = vec![R::zero(); BLOCK.min(s.positions) * s.positions];
         let mut ds = p.clone();
         for (i, dq) in dq.chunks_exact_mut(plane).enumerate() {
             let head = kv * group + i;
-            for first in (0..s.positions).step_by(BLOCK) {
+            for first in (s.from..s.positions).step_by(BLOCK) {
                 let rows = BLOCK.min(s.positions - first);
-                let dz = Matrix::rows(&dz[first * z_row + head * s.head_dim..], z_row);
+                let dz = &dz[(first - s.from) * z_row + head * s.head_dim..];
+                let dz = Matrix::rows(dz, z_row);
                 pattern(&l, qkv, (head, kv), (first, rows), &mut p);
                 let block = Block { l: &l, qkv, head, kv, first, rows, dz };
                 block.value(&p, dv);
@@ -135,9 +136,9 @@ pub(super) fn attention_backward<R: Real>(
             }
         }
     });
-    let mut out = vec![R::zero(); all.len()];
+    let mut out = vec![R::zero(); s.batch * s.asked() * l.row];
     out.par_chunks_mut(l.row).enumerate().for_each(|(row, out)| {
-        let (sequence, position) = (row / s.positions, row % s.positions);
+        let (sequence, position) = (row / s.asked(), s.from + row % s.asked());
         let parts = &parts[sequence * s.kv_heads * (group + 2) * plane..];
         for (column, out) in out.chunks_exact_mut(s.head_dim).enumerate() {
             let (kv, i) = if column < s.heads {
@@ -151,7 +152,7 @@ pub(super) fn attention_backward<R: Real>(
             out.copy_from_slice(&parts[start..][..s.head_dim]);
         }
     });
-    Tensor::from_vec(out, qkv.shape(), qkv.device())
+    Tensor::from_vec(out, (s.batch * s.asked(), l.row), qkv.device())
 }
 
 /// A block of queries of one head, on the way back.

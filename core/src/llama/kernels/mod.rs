@@ -23,9 +23,21 @@ pub(super) struct AttentionShape {
     pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
+    /// First position whose query is asked; there is an output for each from it on.
+    pub from: usize,
 }
 
 impl AttentionShape {
+    /// The same behind so many positions, whose queries are not asked.
+    pub(super) fn behind(&self, first: usize) -> Self {
+        Self { positions: first + self.positions, from: first, ..*self }
+    }
+
+    /// Positions whose queries are asked.
+    fn asked(&self) -> usize {
+        self.positions - self.from
+    }
+
     fn scale(&self) -> f64 {
         1.0 / (self.head_dim as f64).sqrt()
     }
@@ -161,12 +173,13 @@ fn turn(qkv: Tensor, s: &AttentionShape, table: &Table, back: bool) -> Result<Te
     Ok(qkv)
 }
 
-/// Outputs of the heads, `[rows, heads · head_dim]`, from rotated queries, keys and values.
+/// Outputs of the heads, `[batch · asked, heads · head_dim]`, from rotated queries, keys and values
+/// of all positions.
 pub(super) fn attention(qkv: &Tensor, s: &AttentionShape) -> Result<Tensor> {
     choose!(qkv, attention in attention(qkv, s))
 }
 
-/// Gradient at the input of [`attention`].
+/// Gradient at the input of [`attention`], for the positions from the first asked on.
 pub(super) fn attention_backward(
     dz: &Tensor,
     qkv: &Tensor,

@@ -132,7 +132,17 @@ pub(super) fn attend(q: &Tensor, k: &Tensor, v: &Tensor, s: &AttentionShape) -> 
 
 pub(super) fn attention(qkv: &Tensor, s: &AttentionShape) -> Result<Tensor> {
     let [q, k, v] = split(qkv, s)?;
-    attend(&q, &k, &v, s)
+    attend(&asked(&q, s)?, &k, &v, &queries(s))
+}
+
+/// The rows of the positions whose queries are asked.
+fn asked(x: &Tensor, s: &AttentionShape) -> Result<Tensor> {
+    x.narrow(2, s.from, s.asked())?.contiguous()
+}
+
+/// The shape as [`attend`] wants it: positions are those of the queries.
+fn queries(s: &AttentionShape) -> AttentionShape {
+    AttentionShape { positions: s.asked(), from: 0, ..*s }
 }
 
 /// Gradient at the rotated `qkv`, from that at the heads' outputs.
@@ -143,10 +153,11 @@ pub(super) fn attention_backward(
     rules: &Rules,
 ) -> Result<Tensor> {
     let [q, k, v] = split(qkv, s)?;
+    let q = asked(&q, s)?;
     let (k, v) = (shared(&k, s)?, shared(&v, s)?);
-    let p = pattern(&q, &k, s)?;
+    let p = pattern(&q, &k, &queries(s))?;
     let dz =
-        dz.reshape((s.batch, s.positions, s.heads, s.head_dim))?.transpose(1, 2)?.contiguous()?;
+        dz.reshape((s.batch, s.asked(), s.heads, s.head_dim))?.transpose(1, 2)?.contiguous()?;
     let dv = p.transpose(2, 3)?.contiguous()?.matmul(&dz)?;
     let (dq, dk) = if rules.freeze_pattern {
         (q.zeros_like()?, k.zeros_like()?)
@@ -159,6 +170,6 @@ pub(super) fn attention_backward(
     let group = s.heads / s.kv_heads;
     let gathered =
         |x: &Tensor| x.reshape((s.batch, s.kv_heads, group, s.positions, s.head_dim))?.sum(2);
-    let all = Tensor::cat(&[dq, gathered(&dk)?, gathered(&dv)?], 1)?;
-    all.transpose(1, 2)?.reshape(qkv.shape())
+    let all = Tensor::cat(&[dq, asked(&gathered(&dk)?, s)?, asked(&gathered(&dv)?, s)?], 1)?;
+    all.transpose(1, 2)?.reshape((s.batch * s.asked(), qkv.dim(1)?))
 }

@@ -91,7 +91,7 @@ fn attention_and_rotation() {
     let shapes = [(1, 1, 1, 1, 2), (2, 5, 4, 2, 8), (3, 33, 3, 3, 6), (1, 97, 6, 2, 10)];
     for (dtype, tolerance) in KINDS {
         for (batch, positions, heads, kv_heads, head_dim) in shapes {
-            let s = AttentionShape { batch, positions, heads, kv_heads, head_dim };
+            let s = AttentionShape { batch, positions, heads, kv_heads, head_dim, from: 0 };
             let rows = batch * positions;
             let qkv = noise(9, &[rows, (heads + 2 * kv_heads) * head_dim], dtype);
             let qkv = (qkv * 3.0).unwrap();
@@ -106,6 +106,23 @@ fn attention_and_rotation() {
                     tolerance * 10.0,
                 );
             }
+            // Only the last queries: the last rows of what all of them give.
+            let asked = positions.div_ceil(2);
+            let s_last = AttentionShape { from: positions - asked, ..s };
+            let last = |x: &Tensor| -> Tensor {
+                let x = x.reshape((batch, positions, ())).unwrap();
+                let x = x.narrow(1, positions - asked, asked).unwrap().contiguous().unwrap();
+                x.reshape((batch * asked, ())).unwrap()
+            };
+            let z = portable::attention(&qkv, &s).unwrap();
+            near(&attention(&qkv, &s_last).unwrap(), &last(&z), tolerance);
+            near(&portable::attention(&qkv, &s_last).unwrap(), &last(&z), tolerance);
+            let dz_last = last(&dz);
+            near(
+                &attention_backward(&dz_last, &qkv, &s_last, &Rules::default()).unwrap(),
+                &portable::attention_backward(&dz_last, &qkv, &s_last, &Rules::default()).unwrap(),
+                tolerance * 10.0,
+            );
             let turned = rotate(qkv.copy().unwrap(), &s, &table).unwrap();
             near(&turned, &portable::rotate(&qkv, &s, &table, false).unwrap(), tolerance);
             near(&rotate_back(turned, &s, &table).unwrap(), &qkv, tolerance);
@@ -148,6 +165,7 @@ fn speed() {
                 heads: 6,
                 kv_heads: 6,
                 head_dim: 48,
+                from: 0,
             };
             let qkv = noise(3, &[rows, 288 * 3], DType::F32);
             let flop = (rows * 128 * 288 * 4 / 2) as f64;
