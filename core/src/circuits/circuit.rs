@@ -100,3 +100,11 @@ pub struct Circuit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stability: Option<f64>,
 }
+
+impl Circuit {
+    /// Names the task that its pairs are of.
+    pub fn of_task(&mut self, task: &super::Task) {
+        let mark = &mut self.conventions.task;
+        (mark.name, mark.hash, mark.pairs) = (task.name.clone(), task.hash(), task.pairs.len());
+    }
+}

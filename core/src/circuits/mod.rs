@@ -5,12 +5,19 @@
 //! answer beats the patch answer), and a node's effect is `F(clean) − F(node changed)`: positive
 //! where the node supports the behaviour.
 
+mod audit;
 mod basis;
 mod circuit;
 mod cut;
+mod describe;
+mod effects;
 mod examples;
+mod find;
+mod gathered;
+mod metric;
 mod node;
 mod settings;
+mod stability;
 mod task;
 mod task_file;
 
@@ -18,6 +25,8 @@ pub use basis::{Bases, Basis};
 pub use circuit::{Circuit, CircuitEdge, CircuitNode, Conventions, Estimate, TaskMark};
 pub use cut::{Cut, CutOp};
 pub use examples::{Example, Examples, LeftOut, Why};
+pub use find::find;
+pub use metric::Gauge;
 pub use node::{Node, Unit};
 pub use settings::{Aggregation, Change, FindSpec, Method};
 pub use task::{Answers, Metric, Pair, Pool, Task};
