@@ -6,5 +6,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+mod edges;
 mod nodes;
 mod support;

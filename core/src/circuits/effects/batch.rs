@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const WORK: usize = 2_000_000_000;
 
 /// Rows (batch × positions) that one pass of this model should have at most.
-pub(super) fn rows_at_once(setup: &Setup<'_>) -> usize {
+pub(in crate::circuits) fn rows_at_once(setup: &Setup<'_>) -> usize {
     let c = setup.model.config();
     let attention = c.width * c.head_dim * (2 * c.heads + 2 * c.kv_heads);
     (WORK / (attention + 3 * c.width * c.hidden).max(1)).clamp(16, 4096)

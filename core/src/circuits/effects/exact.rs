@@ -1,7 +1,7 @@
 //! Exact patching: a pass for each node, which begins where the node is changed.
 
 use super::batch::{output, rows_at_once};
-use super::{Batch, Effect, Gather, Setup, changes};
+use super::{Batch, Effect, Gather, Setup, read};
 use crate::circuits::{Aggregation, Basis, Unit};
 use crate::error::Result;
 use crate::llama::Site;
@@ -32,7 +32,7 @@ pub(in crate::circuits) fn exact(
         .filter(|r| batch.matters(*r))
         .filter(|r| clean[r * width..][..width] != changed[r * width..][..width])
         .collect();
-    let moves = changes(setup, batch, site, &rows)?;
+    let moves = read(setup, batch, site, &rows)?.moves;
     let errors = errors(setup, site, &moves, &rows, &clean, &changed);
     let tasks = tasks(setup, batch, &moves, &rows, errors.is_some(), only);
     // Neighbours begin at the same position, so that one prefix serves them.
@@ -115,7 +115,7 @@ fn gauge_values(
 }
 
 /// By how much the error changes in each row, where there is one; `rows` of them are filled in.
-fn errors(
+pub(in crate::circuits) fn errors(
     setup: &Setup<'_>,
     site: Site,
     moves: &Latents,

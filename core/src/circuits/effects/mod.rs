@@ -10,9 +10,9 @@ mod exact;
 mod line;
 mod project;
 
-pub(super) use batch::{Batch, batches, output};
-pub(super) use exact::exact;
-pub(super) use project::{changes, encode, project};
+pub(super) use batch::{Batch, batches, finite_gradient, output, rows_at_once};
+pub(super) use exact::{errors, exact};
+pub(super) use project::{encode, project, read};
 
 use super::{Aggregation, Bases, FindSpec, Method, Unit};
 use crate::error::{Error, Result};

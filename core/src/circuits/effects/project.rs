@@ -6,14 +6,21 @@ use crate::error::{Error, Result};
 use crate::llama::Site;
 use crate::sae::{Latents, Sae, kernels};
 
-/// How much each latent of `site` changes in `rows` of the batch, in ascending order and not 0 (the
-/// values of these "latents" have both signs).
-pub(in crate::circuits) fn changes(
+/// What the nodes of a site are in some rows of a batch.
+pub(in crate::circuits) struct Reading {
+    /// Latents on the clean prompts; empty where coordinates are the nodes.
+    pub clean: Latents,
+    /// By how much each latent (or coordinate) changes, where it does: values of both signs.
+    pub moves: Latents,
+}
+
+/// Reads `rows` of the batch at `site`.
+pub(in crate::circuits) fn read(
     setup: &Setup<'_>,
     batch: &Batch,
     site: Site,
     rows: &[usize],
-) -> Result<Latents> {
+) -> Result<Reading> {
     let width = setup.model.config().width;
     let (clean, changed) = (batch.clean(site)?, batch.changed(setup, site)?);
     let take = |x: &[f32], out: &mut Vec<f32>| {
@@ -29,8 +36,13 @@ pub(in crate::circuits) fn changes(
             if patched {
                 take(&changed, &mut x);
             }
-            let found = encode(sae, site, &x)?;
-            Ok(differences(&found, rows.len(), patched))
+            let mut clean = encode(sae, site, &x)?;
+            let moves = differences(&clean, rows.len(), patched);
+            clean.row_start.truncate(rows.len() + 1);
+            let kept = clean.row_start.last().copied().unwrap_or(0);
+            clean.index.truncate(kept);
+            clean.value.truncate(kept);
+            Ok(Reading { clean, moves })
         }
         Some(Basis::Neurons) => {
             let mut out = Latents::new(width);
@@ -39,7 +51,7 @@ pub(in crate::circuits) fn changes(
                 let moves = pairs.enumerate().map(|(i, (x, y))| (i as u32, y - x));
                 out.push_row(moves.filter(|(_, by)| *by != 0.0));
             }
-            Ok(out)
+            Ok(Reading { clean: Latents::new(width), moves: out })
         }
         None => Err(Error::internal("A site has no nodes", format!("{site} has no basis"))),
     }
@@ -97,7 +109,7 @@ pub(in crate::circuits) fn project(
         .filter(|r| gradient[r * width..][..width].iter().any(|g| *g != 0.0))
         .filter(|r| clean[r * width..][..width] != changed[r * width..][..width])
         .collect();
-    let moves = changes(setup, batch, site, &rows)?;
+    let moves = read(setup, batch, site, &rows)?.moves;
     let at: Vec<f32> = rows.iter().flat_map(|r| &gradient[r * width..][..width]).copied().collect();
     let sae = setup.bases.sae(site);
     let slopes = match sae {
