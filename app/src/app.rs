@@ -382,7 +382,7 @@ impl Sparsescope {
             }
             // And the circuit's graph, which takes all the room there is.
             if screen == Screen::Circuit {
-                circuit::circuit(ui, &cx, &mut self.forms.circuit);
+                circuit::circuit(ui, &cx, &mut self.forms.circuit, &self.forms.data);
                 return;
             }
             ScrollArea::vertical().id_salt(("screen", screen)).auto_shrink(false).show(ui, |ui| {

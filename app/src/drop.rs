@@ -1,5 +1,6 @@
 //! What was dropped on the window, and what to do with it.
 
+use std::io::Read as _;
 use std::path::Path;
 
 /// What a path looks like. Decided off the UI's thread: it looks at the disk.
@@ -11,6 +12,10 @@ pub enum Dropped {
     Text,
     /// A folder with a trained SAE.
     Sae,
+    /// Pairs of prompts.
+    Task,
+    /// A circuit, or an attribution graph of circuit-tracer.
+    Circuit,
 }
 
 /// What is at `path`. What looks like nothing else is taken for a model, whose loader then says
@@ -27,10 +32,32 @@ pub fn kind(path: &Path) -> Dropped {
             Dropped::Model
         };
     }
+    if matches!(extension.as_str(), "json" | "jsonl" | "ndjson") {
+        let start = start(path);
+        if start.contains("\"clean_prefix\"") {
+            return Dropped::Task;
+        }
+        if extension == "json"
+            && ["\"conventions\"", "\"metadata\"", "\"qParams\""]
+                .iter()
+                .any(|key| start.contains(key))
+        {
+            return Dropped::Circuit;
+        }
+    }
     match extension.as_str() {
         "txt" | "jsonl" | "ndjson" | "text" | "md" | "parquet" | "csv" => Dropped::Text,
         _ => Dropped::Model,
     }
+}
+
+/// The first few kilobytes of a file; nothing if it cannot be read.
+fn start(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(file) = std::fs::File::open(path) {
+        let _ = file.take(4096).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -45,6 +72,13 @@ mod tests {
         assert_eq!(kind(dir.path()), Dropped::Sae);
         std::fs::write(dir.path().join("config.json"), "{}").unwrap();
         assert_eq!(kind(dir.path()), Dropped::Model);
+        let pairs = dir.path().join("pairs.jsonl");
+        std::fs::write(&pairs, "{\"clean_prefix\": \"The man\"}").unwrap();
+        assert_eq!(kind(&pairs), Dropped::Task);
+        let graph = dir.path().join("graph.json");
+        std::fs::write(&graph, "{\"metadata\": {}, \"qParams\": {}}").unwrap();
+        assert_eq!(kind(&graph), Dropped::Circuit);
+        assert_eq!(kind(&dir.path().join("text.jsonl")), Dropped::Text);
         assert_eq!(kind(Path::new("/nowhere/a.TXT")), Dropped::Text);
         assert_eq!(kind(Path::new("/nowhere/model.safetensors")), Dropped::Model);
     }

@@ -7,7 +7,7 @@ mod latent;
 mod prompt;
 
 use crate::app::Sparsescope;
-use crate::commands::Command;
+use crate::commands::{CircuitCommand, Command, TaskCommand};
 use crate::drop::{self, Dropped};
 use crate::events::Event;
 use crate::jobs::Kind;
@@ -118,6 +118,9 @@ impl Sparsescope {
         if screen == Screen::Data && self.state.data.preview.is_none() {
             self.preview_again();
         }
+        if screen == Screen::Circuit && self.started && !self.state.circuit.task.listed {
+            self.list_circuits(|_| Ok(()));
+        }
     }
 
     pub(super) fn browse(&self, ctx: &Context, wanted: Wanted) {
@@ -148,7 +151,14 @@ impl Sparsescope {
             }
             Dropped::Model => self.open_model(path),
             Dropped::Sae => self.import(path),
+            Dropped::Task => self.ask_task(TaskCommand::Read(path)),
+            Dropped::Circuit => self.ask_task(TaskCommand::Import(path)),
         }
+    }
+
+    fn ask_task(&mut self, command: TaskCommand) {
+        self.state.screen = Screen::Circuit;
+        self.ask(Command::Circuit(CircuitCommand::Task(command)));
     }
 
     fn open_model(&mut self, path: PathBuf) {

@@ -16,7 +16,7 @@ use sparsescope_core::training::TrainConfig;
 use sparsescope_core::workspace::SaeId;
 use std::path::PathBuf;
 
-pub use circuit::{CircuitCommand, GraphCommand, TaskCommand, VerdictCommand};
+pub use circuit::{CircuitCommand, FindRequest, GraphCommand, TaskCommand, VerdictCommand};
 pub use directions::DirectionsCommand;
 pub use labels::LabelsCommand;
 pub use latent::LatentCommand;

@@ -14,6 +14,8 @@ pub enum Wanted {
     Text,
     /// A file of labels.
     Labels,
+    /// A file of pairs.
+    Task,
 }
 
 /// Asks where to save a picture; the answer comes back as a command.
@@ -75,11 +77,16 @@ pub fn ask(wanted: Wanted, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + 
                 .set_title("Take labels from a file")
                 .add_filter("Labels", &["json", "jsonl", "ndjson", "csv"])
                 .pick_file(),
+            Wanted::Task => rfd::FileDialog::new()
+                .set_title("Open pairs of prompts, or a circuit")
+                .add_filter("Pairs or a circuit", &["json", "jsonl", "ndjson"])
+                .pick_file(),
         };
         if let Some(path) = chosen {
             let command = match wanted {
                 Wanted::Labels => Command::Labels(LabelsCommand::Import(path)),
-                Wanted::Model | Wanted::Text => Command::Open(path),
+                // What it is, its contents say.
+                Wanted::Model | Wanted::Text | Wanted::Task => Command::Open(path),
             };
             // The window may be gone by now.
             let _ = sender.send(command);

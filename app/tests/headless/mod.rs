@@ -6,6 +6,7 @@ pub mod fixture;
 pub mod labelling;
 pub mod reading;
 pub mod soft;
+pub mod tasks;
 
 use egui::{Theme, Vec2};
 use egui_kittest::Harness;

@@ -14,6 +14,13 @@ pub struct Estimate {
     pub error: f64,
 }
 
+impl Estimate {
+    /// Of these values, one a pair.
+    pub fn of(values: &[f64]) -> Self {
+        super::gathered::estimate(values.iter().copied(), values.len())
+    }
+}
+
 /// A node of a circuit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CircuitNode {

@@ -8,6 +8,7 @@
 mod audit;
 mod basis;
 mod circuit;
+mod circuit_file;
 mod cut;
 mod describe;
 mod edges;

@@ -1,16 +1,194 @@
-//! What the circuit screen asks for of the task, and what comes back.
+//! What the circuit screen asks for of the task and of finding a circuit, and what comes back.
 
 use crate::app::Sparsescope;
-use crate::commands::TaskCommand;
-use crate::events::TaskEvent;
+use crate::commands::{FindRequest, TaskCommand};
+use crate::events::{CircuitEvent, Event, TaskEvent};
+use crate::forms::CircuitPart;
+use crate::jobs::Kind;
+use crate::state::{NoticeText, Screen};
+use crate::work::browse::Wanted;
+use crate::work::circuit::OpenedCircuit;
+use crate::work::{self};
 use egui::Context;
+use sparsescope_core::Result;
+use sparsescope_core::circuits::{Change, Metric, Task};
+use sparsescope_core::jobs::JobContext;
+use sparsescope_core::workspace::Workspace;
+use std::sync::Arc;
 
 impl Sparsescope {
-    pub(super) fn apply_task(&mut self, _ctx: &Context, command: TaskCommand) {
-        match command {}
+    pub(super) fn apply_task(&mut self, ctx: &Context, command: TaskCommand) {
+        match command {
+            TaskCommand::World(name, pairs) => {
+                self.read_task(move || Task::world(&name, pairs, 0));
+            }
+            TaskCommand::Browse => self.browse(ctx, Wanted::Task),
+            TaskCommand::Read(path) => self.read_task(move || Task::read(&path)),
+            TaskCommand::Prepare(task, metric, change) => self.prepare(task, metric, change),
+            TaskCommand::Find(request) => self.find_circuit(*request),
+            TaskCommand::Open(id) => self.open_circuit(id),
+            TaskCommand::Import(path) => self.import_circuit(path),
+            TaskCommand::Show(id) => {
+                let workspace = self.state.workspace.clone();
+                self.read_task(move || Workspace::open(&workspace)?.task(id));
+            }
+            TaskCommand::List => self.list_circuits(|_| Ok(())),
+            TaskCommand::Save(task) => {
+                self.list_circuits(move |db| db.save_task(&task).map(|_| ()));
+            }
+            TaskCommand::Forget(id) => self.list_circuits(move |db| db.delete_task(id)),
+            TaskCommand::Rename(id, name) => {
+                self.list_circuits(move |db| db.rename_circuit(id, &name));
+            }
+            TaskCommand::Delete(id) => {
+                if self.state.circuit.id == Some(id) {
+                    // It stays on screen, but is nowhere kept any more.
+                    self.state.circuit.id = None;
+                }
+                self.list_circuits(move |db| db.delete_circuit(id));
+            }
+        }
+    }
+
+    /// Changes something in the workspace, and reads what it has then.
+    pub(in crate::apply) fn list_circuits(
+        &mut self,
+        change: impl FnOnce(&Workspace) -> Result<()> + Send + 'static,
+    ) {
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "Read tasks and circuits",
+            move |_: &JobContext| {
+                let db = Workspace::open(&workspace)?;
+                change(&db)?;
+                Ok((db.list_tasks()?, db.list_circuits()?))
+            },
+            |()| None,
+            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Listed(outcome)))),
+        );
+    }
+
+    fn read_task(&mut self, read: impl FnOnce() -> Result<Task> + Send + 'static) {
+        self.state.circuit.failure = None;
+        self.jobs.start(
+            Kind::Workspace,
+            "Read a task",
+            move |_: &JobContext| read(),
+            |()| None,
+            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Read(outcome)))),
+        );
+    }
+
+    fn prepare(&mut self, task: Task, metric: Metric, change: Change) {
+        let Some(model) = self.model.clone() else { return };
+        let state = &mut self.state.circuit.task;
+        state.pending = true;
+        state.asked = Some((task.clone(), metric.clone(), change));
+        self.jobs.start(
+            Kind::Prepare,
+            "Look at the pairs",
+            move |ctx| work::circuit::prepare(ctx, &model, &task, &metric, change),
+            |()| None,
+            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Prepared(outcome)))),
+        );
+    }
+
+    fn find_circuit(&mut self, request: FindRequest) {
+        let Some(model) = self.model.clone() else { return };
+        self.state.circuit.failure = None;
+        let (workspace, bases) = (self.state.workspace.clone(), self.bases.clone());
+        let id = self.jobs.start(
+            Kind::Find,
+            format!("Find the circuit of {}", request.task.name),
+            move |ctx| work::circuit::find(ctx, &workspace, &bases, &model, &request),
+            |()| None,
+            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Found(outcome)))),
+        );
+        self.state.circuit.task.job = Some(id);
+    }
+
+    fn open_circuit(&mut self, id: i64) {
+        self.state.circuit.failure = None;
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "Open a circuit",
+            move |_: &JobContext| work::circuit::open(&workspace, id),
+            |()| None,
+            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Opened(outcome)))),
+        );
+    }
+
+    fn import_circuit(&mut self, path: std::path::PathBuf) {
+        self.state.circuit.failure = None;
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "Bring in a circuit",
+            move |_: &JobContext| work::circuit::import(&workspace, &path),
+            |()| None,
+            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Opened(outcome)))),
+        );
     }
 
     pub(super) fn hear_task(&mut self, event: TaskEvent) {
-        match event {}
+        let state = &mut self.state.circuit;
+        match event {
+            TaskEvent::Read(Ok(task)) => {
+                self.forms.circuit.task.show(&task);
+                self.forms.circuit.part = CircuitPart::Task;
+                state.task.asked = None;
+                state.task.prepared = None;
+            }
+            TaskEvent::Prepared(Ok(prepared)) => {
+                state.task.pending = false;
+                state.task.prepared = Some(Arc::new(prepared));
+            }
+            TaskEvent::Listed(Ok((tasks, circuits))) => {
+                state.task.tasks = tasks;
+                state.task.circuits = circuits;
+                state.task.listed = true;
+            }
+            TaskEvent::Found(Ok(opened)) => {
+                state.task.job = None;
+                let said = format!(
+                    "Found a circuit of {} nodes; it is kept in the workspace",
+                    opened.circuit.nodes.len()
+                );
+                self.show_circuit(opened);
+                self.say(NoticeText::Good(said));
+                self.list_circuits(|_| Ok(()));
+            }
+            TaskEvent::Opened(Ok(opened)) => {
+                self.show_circuit(opened);
+                self.list_circuits(|_| Ok(()));
+            }
+            TaskEvent::Prepared(Err(error)) if error.is_cancelled() => {}
+            TaskEvent::Prepared(Err(error)) => {
+                state.task.pending = false;
+                state.task.prepared = None;
+                state.failure = Some(error);
+            }
+            TaskEvent::Found(Err(error)) => {
+                state.task.job = None;
+                if !error.is_cancelled() {
+                    state.failure = Some(error);
+                }
+            }
+            TaskEvent::Read(Err(error))
+            | TaskEvent::Listed(Err(error))
+            | TaskEvent::Opened(Err(error)) => state.failure = Some(error),
+        }
+    }
+
+    fn show_circuit(&mut self, opened: OpenedCircuit) {
+        let state = &mut self.state.circuit;
+        state.circuit = Some(opened.circuit);
+        state.origin = opened.task.map(Arc::new);
+        state.id = opened.id;
+        state.version += 1;
+        self.forms.circuit.part = CircuitPart::Graph;
+        self.state.screen = Screen::Circuit;
     }
 }

@@ -5,7 +5,7 @@ mod task;
 mod verdict;
 
 pub use graph::GraphCommand;
-pub use task::TaskCommand;
+pub use task::{FindRequest, TaskCommand};
 pub use verdict::VerdictCommand;
 
 /// What a person can ask for.

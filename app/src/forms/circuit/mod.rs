@@ -5,7 +5,7 @@ mod task;
 mod verdict;
 
 pub use graph::GraphForm;
-pub use task::TaskForm;
+pub use task::{Nodes, PairRow, TaskForm};
 pub use verdict::VerdictForm;
 
 /// The parts of the circuit screen.

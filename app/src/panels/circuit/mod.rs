@@ -6,19 +6,23 @@
 mod compare;
 mod faithfulness;
 mod graph;
+mod how;
+mod nodes;
+mod pairs;
+mod saved;
 mod task;
 mod verdict;
 
 use crate::commands::Command;
 use crate::context::Cx;
-use crate::forms::{CircuitForm, CircuitPart};
+use crate::forms::{CircuitForm, CircuitPart, DataForm};
 use crate::state::Screen;
 use crate::theme;
 use crate::widgets::card::{failure, ring, screen_head};
 use egui::Ui;
 
 /// Draws the screen.
-pub fn circuit(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
+pub fn circuit(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm, data: &DataForm) {
     let said = match &cx.state.circuit.circuit {
         None => {
             "Which features carry a behaviour, and what the model does without them.".to_owned()
@@ -50,6 +54,9 @@ pub fn circuit(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
                 }
             });
         }
+        if form.part == CircuitPart::Task {
+            how::find(ui, cx, &form.task);
+        }
     });
     ui.add_space(6.0);
     if let Some(error) = &cx.state.circuit.failure {
@@ -59,7 +66,7 @@ pub fn circuit(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
         ui.add_space(6.0);
     }
     match form.part {
-        CircuitPart::Task => task::task(ui, cx, form),
+        CircuitPart::Task => task::task(ui, cx, form, data),
         CircuitPart::Graph => {
             graph::graph(ui, cx, form);
             verdict::verdict(ui, cx, form);

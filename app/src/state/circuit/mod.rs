@@ -5,11 +5,11 @@ mod task;
 mod verdict;
 
 use sparsescope_core::Error;
-use sparsescope_core::circuits::Circuit;
+use sparsescope_core::circuits::{Circuit, Task};
 use std::sync::Arc;
 
 pub use graph::GraphState;
-pub use task::TaskState;
+pub use task::{Prepared, TaskState};
 pub use verdict::VerdictState;
 
 /// The circuit screen.
@@ -21,6 +21,8 @@ pub struct CircuitState {
     pub version: u64,
     /// Its number in the workspace, once it is saved.
     pub id: Option<i64>,
+    /// The task that it was found on, where the workspace still has it.
+    pub origin: Option<Arc<Task>>,
     /// Why the last thing asked for could not be done.
     pub failure: Option<Error>,
     /// The task, and finding a circuit.
