@@ -177,13 +177,17 @@ pub fn find(
     model: &Model,
     request: &FindRequest,
 ) -> Result<OpenedCircuit> {
-    let FindRequest { task, spec, choice, edges: _ } = request;
+    let FindRequest { task, spec, choice, edges, model_name } = request;
     let bases = open.choose(ctx, workspace, model, choice)?;
     let examples = Examples::prepare(model, task, &spec.metric, spec.change)?;
     let (found_on, _) = examples.split(spec.seed);
-    let mut circuit = circuits::find(ctx, model, &bases, &found_on.some()?, spec)?;
-    let mark = &mut circuit.conventions.task;
-    (mark.name, mark.hash, mark.pairs) = (task.name.clone(), task.hash(), task.pairs.len());
+    let found_on = found_on.some()?;
+    let mut circuit = circuits::find(ctx, model, &bases, &found_on, spec)?;
+    circuit.of_task(task);
+    circuit.conventions.model_name.clone_from(model_name);
+    if *edges {
+        circuits::connect(ctx, model, &bases, &found_on, &mut circuit)?;
+    }
     let db = Workspace::open(workspace)?;
     let name = format!("{} by {}", task.name, spec.method);
     let id = db.save_circuit(&name, &circuit, Some(task))?;

@@ -46,4 +46,6 @@ pub struct FindRequest {
     pub choice: Choice,
     /// Whether edges are computed too.
     pub edges: bool,
+    /// What the model is called.
+    pub model_name: String,
 }

@@ -167,6 +167,7 @@ pub fn find(ui: &mut Ui, cx: &Cx<'_>, form: &TaskForm) {
                 spec: form.spec.clone(),
                 choice,
                 edges: form.edges,
+                model_name: facts.name.clone(),
             };
             ask(cx, TaskCommand::Find(Box::new(request)));
         }

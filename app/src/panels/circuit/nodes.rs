@@ -82,7 +82,7 @@ fn line(
     let p = palette(ui);
     let records: Vec<&SaeRecord> = usable(&cx.state.train.runs, &facts.hash, site).collect();
     ui.horizontal(|ui| {
-        ui.set_height(22.0);
+        ui.set_height(30.0);
         ui.add(Label::new(theme::mono(site.to_string(), 12.5)).selectable(false));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if records.is_empty() {

@@ -9,7 +9,7 @@ use crate::widgets::icon::{self, Icon};
 use egui::{Label, ScrollArea, Sense, TextEdit, Ui, Vec2, vec2};
 
 /// Height of a line.
-const LINE: f32 = 28.0;
+const LINE: f32 = 32.0;
 /// What the columns are, and the shares of the width that they take.
 const COLUMNS: [(&str, f32, &str); 5] = [
     ("Clean prompt", 0.30, "The prompt whose continuation is to be explained"),
@@ -44,7 +44,7 @@ pub fn pairs(ui: &mut Ui, cx: &Cx<'_>, form: &mut TaskForm) {
     let count = form.rows.len();
     // A scroll area takes its rows' spacing into account by itself.
     ui.spacing_mut().item_spacing.y = 2.0;
-    let height = (LINE + 2.0) * 9.0;
+    let height = (LINE + 2.0) * 8.0;
     ScrollArea::vertical()
         .id_salt("pairs")
         .min_scrolled_height(height)
