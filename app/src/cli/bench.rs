@@ -24,6 +24,7 @@ enum What {
     Train(TrainArgs),
     Capture(CaptureArgs),
     Collect(CollectArgs),
+    Cut(super::bench_cut::CutArgs),
     Map(super::bench_map::MapArgs),
 }
 
@@ -135,6 +136,7 @@ pub fn run(args: &BenchArgs, global: &Global) -> Result<Report> {
         What::Train(args) => train(args.clone()),
         What::Capture(args) => capture(args.clone(), global),
         What::Collect(args) => collect(args.clone(), global),
+        What::Cut(args) => super::bench_cut::run(args, global),
         What::Map(args) => super::bench_map::run(args),
     }
 }

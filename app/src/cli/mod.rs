@@ -1,6 +1,7 @@
 //! The program from a terminal: the same jobs as the window's, one file a subcommand.
 
 mod bench;
+mod bench_cut;
 mod bench_map;
 mod capture;
 mod compare;

@@ -155,7 +155,7 @@ fn bare(
 }
 
 /// A random TopK dictionary with unit directions.
-fn dictionary(width: usize, latents: usize, k: usize, seed: u64) -> Result<Sae> {
+pub(super) fn dictionary(width: usize, latents: usize, k: usize, seed: u64) -> Result<Sae> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut decoder = Vec::with_capacity(latents * width);
     for _ in 0..latents {

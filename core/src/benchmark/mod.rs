@@ -3,7 +3,9 @@
 mod capture;
 mod clock;
 mod collect;
+mod cut;
 
 pub use capture::{CaptureFigures, CaptureShape, capture, tiny};
 pub use clock::{Lap, Stopwatch};
 pub use collect::{CollectFigures, CollectShape, collect};
+pub use cut::{CutFigures, CutShape, cut};

@@ -150,8 +150,21 @@ impl Examples {
     /// The model has no tokenizer, or the tokenizer cannot express a text. A pair that cannot be
     /// used is no error: it is left out, with the reason.
     pub fn prepare(model: &Model, task: &Task, metric: &Metric, change: Change) -> Result<Self> {
-        let tokenizer = model.need_tokenizer()?;
-        let preparing = Preparing { tokenizer, context: model.config().context, metric, change };
+        Self::tokenized(model.need_tokenizer()?, model.config().context, task, metric, change)
+    }
+
+    /// As [`Examples::prepare`], for a model that reads at most `context` tokens.
+    ///
+    /// # Errors
+    /// The tokenizer cannot express a text.
+    pub fn tokenized(
+        tokenizer: &TokenizerHandle,
+        context: usize,
+        task: &Task,
+        metric: &Metric,
+        change: Change,
+    ) -> Result<Self> {
+        let preparing = Preparing { tokenizer, context, metric, change };
         let mut out = Self::default();
         for (i, pair) in task.pairs.iter().enumerate() {
             match preparing.example(i, pair)? {

@@ -60,7 +60,7 @@ fn what_cannot_be_used_is_counted_by_its_reason() {
     assert_eq!(why, expected);
     assert_eq!(examples.counts()["answer of several tokens"], 2);
     let kept = &examples.kept[0];
-    assert_eq!((kept.pair, kept.clean[0], kept.first_difference()), (0, 1, Some(2)));
+    assert_eq!((kept.pair, kept.clean[0], kept.first_difference()), (0, 1, Some(3)));
     let model = model();
     let tokenizer = model.tokenizer().unwrap();
     assert_eq!(tokenizer.token_text(kept.right[0]), " are");
@@ -149,25 +149,38 @@ fn published_files_load_unchanged() {
         println!("skipped: SPARSESCOPE_REAL names no folder with real models and data");
         return;
     };
-    let stories = Model::open(&real.join("models/stories260K"), &Device::Cpu).unwrap();
-    let counted = |file: &str| {
-        let task = Task::read(&real.join("data/agreement").join(file)).unwrap();
-        let metric = Metric::LogitDifference;
-        let examples = Examples::prepare(&stories, &task, &metric, Change::Patch).unwrap();
-        assert_eq!(examples.kept.len() + examples.left_out.len(), task.pairs.len());
-        println!(
-            "{file}: {} of {}; {:?}",
-            examples.kept.len(),
-            task.pairs.len(),
-            examples.counts()
-        );
-        (task.pairs.len(), examples)
+    let tokenizer = |folder: &str, vocab: usize| {
+        let json = std::fs::read(real.join(folder).join("tokenizer.json")).unwrap();
+        TokenizerHandle::from_bytes(&json, None, Some(1), vocab).unwrap()
     };
-    let (pairs, simple) = counted("simple_train.json");
-    assert_eq!(pairs, 480);
-    assert!(!simple.kept.is_empty());
-    assert_eq!(counted("simple_test.json").0, 120);
-    assert_eq!(counted("within_rc_train.json").0, 9600);
-    assert_eq!(counted("within_rc_test.json").0, 2400);
-    counted("vocab_simple.json");
+    let llama2 = tokenizer("tokenizers/llama2", 32_000);
+    let llama3 = tokenizer("tokenizers/llama3", 128_256);
+    let small = tokenizer("models/stories260K", 512);
+    let counted = |file: &str, pairs: usize| {
+        let task = Task::read(&real.join("data/agreement").join(file)).unwrap();
+        assert_eq!(task.pairs.len(), pairs, "{file}");
+        let kept =
+            [("llama2", &llama2), ("llama3", &llama3), ("small", &small)].map(|(name, t)| {
+                let metric = Metric::LogitDifference;
+                let examples = Examples::tokenized(t, 2048, &task, &metric, Change::Patch).unwrap();
+                assert_eq!(examples.kept.len() + examples.left_out.len(), pairs);
+                println!(
+                    "{file}, {name}: {} of {pairs}; {:?}",
+                    examples.kept.len(),
+                    examples.counts()
+                );
+                for example in &examples.kept {
+                    let drawn = t.token_text(example.right[0]).trim_start().to_owned();
+                    let answer = &task.pairs[example.pair].clean_answer.all()[0];
+                    assert_eq!(drawn, answer.trim_start());
+                }
+                examples.kept.len()
+            });
+        // A vocabulary of words keeps many pairs, one of syllables few.
+        assert!(kept[0] > pairs / 4 && kept[1] > pairs / 4 && kept[2] < kept[0], "{kept:?}");
+    };
+    counted("simple_train.json", 480);
+    counted("simple_test.json", 120);
+    counted("within_rc_train.json", 9600);
+    counted("within_rc_test.json", 2400);
 }

@@ -7,6 +7,7 @@
 
 mod audit;
 mod basis;
+pub mod checks;
 mod circuit;
 mod circuit_file;
 mod cut;
@@ -16,6 +17,7 @@ mod effects;
 mod examples;
 mod find;
 mod gathered;
+mod judge;
 mod metric;
 mod node;
 mod settings;
@@ -29,6 +31,10 @@ pub use cut::{Cut, CutOp};
 pub use edges::connect;
 pub use examples::{Example, Examples, LeftOut, Why};
 pub use find::find;
+pub use judge::{
+    Ablation, Accuracy, Curve, CurvePoint, Errors, Judge, JudgeSpec, PairVerdict, RandomPoint,
+    Verdict, counts,
+};
 pub use metric::Gauge;
 pub use node::{Node, Unit};
 pub use settings::{Aggregation, Change, FindSpec, Method};

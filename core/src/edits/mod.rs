@@ -2,11 +2,13 @@
 
 mod compile;
 mod edit;
+mod nodes;
 mod rows;
 mod whole;
 
 pub use compile::{Dictionaries, Edits};
 pub use edit::{Edit, Op, Positions};
+pub use nodes::{Further, NodeEdits, Stay, To, Values};
 pub use rows::{RowEdits, Shift};
 pub use whole::{Replace, Splice, ZeroSite};
 

@@ -29,11 +29,16 @@ pub(super) fn edit_row(
             continue;
         }
         changed = true;
-        for (x, d) in x.iter_mut().zip(sae.direction(latent as usize)) {
-            *x += (to - from) * d;
-        }
+        along(x, to - from, sae.direction(latent as usize));
     }
     changed
+}
+
+/// `x += by · d`.
+pub(super) fn along(x: &mut [f32], by: f32, d: &[f32]) {
+    for (x, d) in x.iter_mut().zip(d) {
+        *x += by * d;
+    }
 }
 
 /// What happens to which latents in which rows of the flattened `[batch * positions]`: the
