@@ -13,7 +13,9 @@ use sparsescope_core::training::{Preset, Schedule, TrainConfig};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-pub use circuit::{CircuitForm, CircuitPart, GraphForm, Nodes, PairRow, TaskForm, VerdictForm};
+pub use circuit::{
+    CircuitForm, CircuitPart, Drawn, GraphForm, Item, Nodes, PairRow, TaskForm, VerdictForm,
+};
 pub use directions::{
     ColorKey, Coloring, CompareList, DirectionsForm, DirectionsPart, Layout, Legend, sites_of,
 };

@@ -3,6 +3,7 @@
 pub mod bars;
 pub mod card;
 pub mod choices;
+pub mod graph;
 pub mod heat_map;
 pub mod icon;
 pub mod job_bar;

@@ -1,6 +1,7 @@
 //! The system's own dialogs. They may hang, or not be there: always on a thread of their own.
 
-use crate::commands::{Command, LabelsCommand, LatentCommand};
+use crate::commands::{CircuitCommand, Command, GraphCommand, LabelsCommand, LatentCommand};
+use crate::widgets::graph::Figure;
 use crossbeam_channel::Sender;
 use sparsescope_core::exchange::Format;
 use std::sync::Arc;
@@ -90,6 +91,47 @@ pub fn ask(wanted: Wanted, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + 
             };
             // The window may be gone by now.
             let _ = sender.send(command);
+            wake();
+        }
+    });
+}
+
+/// What is asked for of a circuit's files.
+pub enum CircuitFile {
+    /// Where to save this figure.
+    Figure(Box<Figure>),
+    /// Where to save the circuit.
+    Save,
+    /// Which to open.
+    Open,
+}
+
+/// Asks for a file of a circuit; the answer comes back as a command.
+pub fn ask_circuit(what: CircuitFile, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + Sync>) {
+    std::thread::spawn(move || {
+        let dialog = rfd::FileDialog::new();
+        let command = match what {
+            CircuitFile::Figure(figure) => dialog
+                .set_title("Save a figure")
+                .set_file_name("circuit.svg")
+                .add_filter("SVG", &["svg"])
+                .add_filter("PNG", &["png"])
+                .save_file()
+                .map(|path| GraphCommand::SaveFigureTo(figure, path)),
+            CircuitFile::Save => dialog
+                .set_title("Save the circuit")
+                .set_file_name("circuit.json")
+                .add_filter("Circuit, or attribution graph (.graph.json)", &["json"])
+                .save_file()
+                .map(GraphCommand::SaveFileTo),
+            CircuitFile::Open => dialog
+                .set_title("Open a circuit or an attribution graph")
+                .add_filter("Circuit or attribution graph", &["json"])
+                .pick_file()
+                .map(GraphCommand::OpenFileAt),
+        };
+        if let Some(command) = command {
+            let _ = sender.send(Command::Circuit(CircuitCommand::Graph(command)));
             wake();
         }
     });

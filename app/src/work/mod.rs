@@ -3,6 +3,7 @@
 
 pub mod browse;
 pub mod circuit;
+pub mod circuit_graph;
 pub mod data;
 pub mod directions;
 pub mod exchange;

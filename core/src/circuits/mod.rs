@@ -10,6 +10,7 @@ mod basis;
 pub mod checks;
 mod circuit;
 mod circuit_file;
+mod compare;
 mod cut;
 mod describe;
 mod edges;
@@ -17,6 +18,7 @@ mod effects;
 mod examples;
 mod find;
 mod gathered;
+mod graph_json;
 mod judge;
 mod metric;
 mod node;
@@ -24,13 +26,16 @@ mod settings;
 mod stability;
 mod task;
 mod task_file;
+mod view;
 
 pub use basis::{Bases, Basis};
 pub use circuit::{Circuit, CircuitEdge, CircuitNode, Conventions, Estimate, TaskMark};
+pub use compare::{CircuitComparison, compare_circuits};
 pub use cut::{Cut, CutOp};
 pub use edges::connect;
 pub use examples::{Example, Examples, LeftOut, Why};
 pub use find::find;
+pub use graph_json::{Imported, from_graph_json, to_graph_json};
 pub use judge::{
     Ablation, Accuracy, Curve, CurvePoint, Errors, Judge, JudgeSpec, PairVerdict, RandomPoint,
     Verdict, counts,
@@ -39,3 +44,4 @@ pub use metric::Gauge;
 pub use node::{Node, Unit};
 pub use settings::{Aggregation, Change, FindSpec, Method};
 pub use task::{Answers, Metric, Pair, Pool, Task};
+pub use view::{Group, History, Shown, View, from_json, to_json};

@@ -1,4 +1,26 @@
 //! What comes back from jobs of the graph.
 
+use crate::state::Other;
+use crate::work::circuit_graph::Known;
+use sparsescope_core::Result;
+use sparsescope_core::circuits::Imported;
+use sparsescope_core::features::LatentDetail;
+use sparsescope_core::llama::Site;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 /// What comes back.
-pub enum GraphEvent {}
+pub enum GraphEvent {
+    /// What is known of the latents of the circuit of this count.
+    Known(u64, Result<Known>),
+    /// What was kept of a latent.
+    Card(Site, u32, Result<Option<Arc<LatentDetail>>>),
+    /// How the circuit is arranged was kept.
+    Kept(Result<()>),
+    /// A file was written.
+    Saved(Result<PathBuf>),
+    /// A file was opened.
+    Opened(Result<Imported>),
+    /// The circuit to compare with.
+    Other(Result<Other>),
+}

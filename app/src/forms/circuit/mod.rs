@@ -4,7 +4,7 @@ mod graph;
 mod task;
 mod verdict;
 
-pub use graph::GraphForm;
+pub use graph::{Drawn, GraphForm, Item};
 pub use task::{Nodes, PairRow, TaskForm};
 pub use verdict::VerdictForm;
 

@@ -13,6 +13,9 @@ mod saved;
 mod task;
 mod verdict;
 
+pub use compare::Compared;
+pub(crate) use graph::drawn::draw as draw_graph;
+
 use crate::commands::Command;
 use crate::context::Cx;
 use crate::forms::{CircuitForm, CircuitPart, DataForm};

@@ -8,7 +8,7 @@ use sparsescope_core::Error;
 use sparsescope_core::circuits::{Circuit, Task};
 use std::sync::Arc;
 
-pub use graph::GraphState;
+pub use graph::{GraphState, Other};
 pub use task::{Prepared, TaskState};
 pub use verdict::VerdictState;
 
