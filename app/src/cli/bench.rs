@@ -26,6 +26,7 @@ enum What {
     Collect(CollectArgs),
     Cut(super::bench_cut::CutArgs),
     Map(super::bench_map::MapArgs),
+    Graph(super::bench_graph::GraphArgs),
 }
 
 /// A step of training a dictionary, on random activations in memory
@@ -138,6 +139,7 @@ pub fn run(args: &BenchArgs, global: &Global) -> Result<Report> {
         What::Collect(args) => collect(args.clone(), global),
         What::Cut(args) => super::bench_cut::run(args, global),
         What::Map(args) => super::bench_map::run(args),
+        What::Graph(args) => super::bench_graph::run(args),
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod bench;
 mod bench_cut;
+mod bench_graph;
 mod bench_map;
 mod capture;
+mod circuit;
 mod compare;
 mod demo;
 mod demo_model;
@@ -102,6 +104,7 @@ enum Command {
     Label(Box<label::LabelArgs>),
     Search(search::SearchArgs),
     Prompt(prompt::PromptArgs),
+    Circuit(circuit::CircuitArgs),
     Meanings(meanings::MeaningsArgs),
     Bench(bench::BenchArgs),
 }
@@ -140,6 +143,7 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Label(args) => label::run(args, global),
         Command::Search(args) => search::run(args, global),
         Command::Prompt(args) => prompt::run(args, global),
+        Command::Circuit(args) => circuit::run(args, global),
         Command::Meanings(args) => meanings::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }

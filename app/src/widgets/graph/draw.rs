@@ -98,7 +98,9 @@ impl<'a> Pen<'a> {
     }
 
     fn edge_width(&self, share: f32) -> f32 {
-        width(share) * self.to.growth().clamp(0.7, 2.0)
+        // Not wider than the nodes they join.
+        let most = (self.layout.pitch / 22.0).clamp(0.45, 1.0);
+        width(share) * most * self.to.growth().clamp(0.7, 2.0)
     }
 
     /// Edges, the strongest last.
@@ -115,7 +117,10 @@ impl<'a> Pen<'a> {
     }
 
     fn edge_color(&self, edge: &Edge, share: f32) -> Color32 {
-        let color = Palettes(self.palette).edge(share);
+        // Where there are very many, the weak ones step back further.
+        let crowd = (self.graph.edges.len() as f32 / 400.0).max(1.0).ln();
+        let back = share.abs().min(1.0).powf(0.42 * crowd) * (1.0 - 0.12 * crowd).max(0.5);
+        let color = Palettes(self.palette).edge(share).gamma_multiply(back);
         let gone = |i: u32| {
             let mark = self.mark(i as usize);
             mark.dimmed || mark.cut

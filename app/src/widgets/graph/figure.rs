@@ -96,7 +96,7 @@ pub fn legend(painter: &Painter, graph: &Graph, from: Pos2, dark: bool) -> f32 {
     let say = |x: &mut f32, text: &str| {
         let at = pos2(*x, from.y);
         let drawn = painter.text(at, Align2::LEFT_CENTER, text, font.clone(), p.weak);
-        *x = drawn.right() + 20.0;
+        *x = drawn.right() + 16.0;
     };
     let dot = |x: &mut f32, share: f32| {
         let at = pos2(*x + 5.0, from.y);
@@ -104,26 +104,26 @@ pub fn legend(painter: &Painter, graph: &Graph, from: Pos2, dark: bool) -> f32 {
         *x += 16.0;
     };
     dot(&mut x, 1.0);
-    say(&mut x, "supports the behaviour (effect > 0)");
+    say(&mut x, "supports the behaviour");
     dot(&mut x, -1.0);
-    say(&mut x, "works against it (effect < 0)");
+    say(&mut x, "works against it");
     if graph.nodes.iter().any(|n| n.kind == Kind::Error) {
         let corners = mesh::diamond(pos2(x + 5.0, from.y), 4.6).to_vec();
         painter.add(Shape::convex_polygon(corners, Palettes(p).node(0.0), Stroke::NONE));
         x += 16.0;
-        say(&mut x, "error of a dictionary");
+        say(&mut x, "error");
     }
     if graph.nodes.iter().any(|n| n.kind == Kind::Group) {
         let corners = mesh::rounded(pos2(x + 6.0, from.y), vec2(8.0, 5.0), 3.0);
         painter.add(Shape::convex_polygon(corners, Palettes(p).node(0.0), Stroke::NONE));
         x += 20.0;
-        say(&mut x, "several taken for one");
+        say(&mut x, "group");
     }
     if !graph.edges.is_empty() {
         let line = [pos2(x, from.y), pos2(x + 18.0, from.y)];
         painter.line_segment(line, Stroke::new(3.0, p.above.gamma_multiply(0.7)));
         x += 24.0;
-        say(&mut x, "direct effect: width by size, colour by sign");
+        say(&mut x, "direct effect");
     }
     x - from.x
 }

@@ -61,6 +61,9 @@ impl Labels {
             };
             room.take(Rect::from_center_size(place(i), half * 2.0));
         }
+        // Where nodes are many and small, only the largest are named until one looks nearer.
+        let near = layout.pitch * zoom.max(0.5);
+        let most = ((near / 16.0).powi(2) * 90.0).clamp(24.0, MOST as f32) as usize;
         let left = LEFT * zoom.min(1.0);
         for i in order.into_iter().take(TRIED) {
             let font = FontId::proportional(if zoom > 2.0 { 12.0 } else { 11.0 });
@@ -83,7 +86,7 @@ impl Labels {
             if let Some(offset) = free {
                 room.take(Rect::from_min_size(at + offset - vec2(0.0, size.y / 2.0), size));
                 self.given.push((i as u32, galley, offset));
-                if self.given.len() >= MOST {
+                if self.given.len() >= most {
                     break;
                 }
             }

@@ -39,8 +39,8 @@ pub fn buttons(ui: &mut Ui, form: &mut GraphForm, circuit: &Circuit, nodes: &[No
     let now = form.history.view().cut_of(*first);
     let only_errors = nodes.iter().any(|n| n.unit == Unit::Error);
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
-        ui.spacing_mut().button_padding.x = 8.0;
+        ui.spacing_mut().item_spacing.x = 2.0;
+        ui.spacing_mut().button_padding.x = 6.0;
         for (op, name, what) in ops(circuit, nodes) {
             let undefined = only_errors && matches!(op, CutOp::Set(_));
             let lit =

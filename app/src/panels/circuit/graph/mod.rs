@@ -51,7 +51,7 @@ pub fn graph(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
     drawn::mark(form, &circuit, &state.graph);
     toolbar::toolbar(ui, cx, form, &circuit);
     ui.add_space(2.0);
-    let height = ui.available_height().max(220.0);
+    let height = (ui.available_height() - 8.0).max(200.0);
     ui.horizontal_top(|ui| {
         let wide = (ui.available_width() - COLUMN - 12.0).max(260.0);
         ui.vertical(|ui| {
@@ -61,7 +61,9 @@ pub fn graph(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
         ui.add_space(4.0);
         ui.vertical(|ui| {
             ui.set_width(ui.available_width());
-            ScrollArea::vertical().id_salt("circuit card").max_height(height).show(ui, |ui| {
+            toolbar::search(ui, form);
+            let left = ui.available_height().min(height - 36.0);
+            ScrollArea::vertical().id_salt("circuit card").max_height(left).show(ui, |ui| {
                 column(ui, cx, form, &circuit);
             });
         });
@@ -98,7 +100,7 @@ fn field(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circuit, heig
         .corner_radius(10)
         .inner_margin(Margin::same(1));
     let mut touched = Touched::default();
-    let below = 26.0;
+    let below = 30.0;
     frame.show(ui, |ui| {
         let size = vec2(ui.available_width(), height - 2.0);
         let corner = ui.cursor().min;
@@ -122,7 +124,19 @@ fn field(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circuit, heig
             clip.bottom() - below,
             Stroke::new(1.0, p.line.gamma_multiply(0.7)),
         );
-        legend(&painter, &form.drawn.graph, from, ui.visuals().dark_mode);
+        let strip = egui::Rect::from_min_max(
+            pos2(clip.left() + 8.0, clip.bottom() - below),
+            pos2(clip.right() - 6.0, clip.bottom()),
+        );
+        let layout = egui::Layout::right_to_left(egui::Align::Center);
+        let buttons =
+            ui.scope_builder(egui::UiBuilder::new().max_rect(strip).layout(layout), |ui| {
+                toolbar::view(ui, form);
+                ui.min_rect().left()
+            });
+        let room = egui::Rect::from_min_max(clip.min, pos2(buttons.inner - 8.0, clip.bottom()));
+        let legend_painter = painter.with_clip_rect(room.intersect(ui.clip_rect()));
+        legend(&legend_painter, &form.drawn.graph, from, ui.visuals().dark_mode);
         if circuit.edges.is_empty() && !circuit.nodes.is_empty() {
             let at = pos2(clip.right() - 12.0, clip.top() + 16.0);
             let font = egui::FontId::proportional(12.0);

@@ -15,27 +15,30 @@ use sparsescope_core::circuits::Circuit;
 pub fn toolbar(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circuit) {
     ui.horizontal(|ui| {
         nodes(ui, form, circuit);
-        ui.add_space(14.0);
+        ui.add_space(10.0);
         edges(ui, form, circuit);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| steps(ui, form));
-    });
-    ui.horizontal(|ui| {
-        search(ui, form);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             files(ui, cx, form, circuit);
-            let all = button(ui, "Show all").on_hover_text("A double click on the ground does it");
-            if all.clicked() {
-                form.canvas.fit();
-            }
-            let frame = ui.selectable_label(form.framing, "Select").on_hover_text(
-                "Draw a frame around nodes to select them; with Shift at any time. Shift and a \
-                 click add one.",
-            );
-            if ring(ui, frame).clicked() {
-                form.framing = !form.framing;
-            }
+            steps(ui, form);
         });
     });
+}
+
+/// What a drag does and the way back to the whole, at the right of the legend.
+pub fn view(ui: &mut Ui, form: &mut GraphForm) {
+    ui.spacing_mut().button_padding = egui::vec2(8.0, 2.0);
+    ui.spacing_mut().interact_size.y = 22.0;
+    let all = button(ui, "Show all").on_hover_text("A double click on the ground does it too");
+    if all.clicked() {
+        form.canvas.fit();
+    }
+    let frame = ui.selectable_label(form.framing, "Select").on_hover_text(
+        "Draw a frame around nodes to select them; with Shift at any time. Shift and a click add \
+         one.",
+    );
+    if ring(ui, frame).clicked() {
+        form.framing = !form.framing;
+    }
 }
 
 /// Smallest and largest size of numbers that a slider goes over.
@@ -46,7 +49,7 @@ fn range(sizes: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 }
 
 fn threshold(ui: &mut Ui, name: &str, value: &mut f64, range: (f64, f64)) -> egui::Response {
-    ui.spacing_mut().slider_width = 128.0;
+    ui.spacing_mut().slider_width = 104.0;
     let slider = Slider::new(value, range.0..=range.1)
         .logarithmic(true)
         .show_value(false)
@@ -158,10 +161,11 @@ fn steps(ui: &mut Ui, form: &mut GraphForm) {
     }
 }
 
-fn search(ui: &mut Ui, form: &mut GraphForm) {
+/// The search field, and what it found.
+pub fn search(ui: &mut Ui, form: &mut GraphForm) {
     let field = TextEdit::singleline(&mut form.search)
-        .hint_text("Label, note or node: resid.2/41")
-        .desired_width(210.0);
+        .hint_text("Search: label, note, resid.2/41")
+        .desired_width(f32::INFINITY);
     let response = ui.add(field).accessible_name("Search the graph");
     let entered = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
     ring(ui, response);
@@ -174,16 +178,18 @@ fn search(ui: &mut Ui, form: &mut GraphForm) {
         1 => "1 node; Enter shows it".to_owned(),
         n => format!("{} nodes; Enter shows the largest", format::grouped(n as u64)),
     };
-    ui.label(weak(ui, said));
+    ui.horizontal(|ui| {
+        ui.label(weak(ui, said));
+        if found > 1 && button(ui, "Select them").clicked() {
+            form.selected = form.drawn.found.iter().copied().collect();
+        }
+    });
     if entered && let Some(first) = form.drawn.found.first().copied() {
         form.chosen = Some(Item::Node(first));
         form.selected.clear();
         if let Some(place) = form.place_of(Item::Node(first)) {
             form.canvas.show(place);
         }
-    }
-    if found > 1 && button(ui, "Select them").clicked() {
-        form.selected = form.drawn.found.iter().copied().collect();
     }
 }
 
