@@ -1,5 +1,6 @@
 //! The tour, as a run of the workspace: what it trains can be read and opened again later.
 
+use super::circuit::told;
 use super::model::builtin;
 use super::train::{Recorder, Request};
 use crate::format;
@@ -95,11 +96,7 @@ fn labels(report: &TourReport) -> Vec<NewLabel> {
         text: feature.meaning.clone(),
         source: LabelSource::Truth {
             f1: feature.f1,
-            definition: format!(
-                "F1 of this latent alone, with the threshold that is best on half of {} held-out \
-                 documents, on the other half of them. {}",
-                report.truth.documents, report.truth.definition
-            ),
+            definition: told(report.truth.documents, &report.truth.definition),
         },
         scores: None,
     };

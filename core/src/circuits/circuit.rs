@@ -71,6 +71,12 @@ pub struct TaskMark {
     pub tokens: Vec<String>,
 }
 
+/// What the sign of an effect means, in every circuit of this program.
+pub const SIGN: &str = "F(clean) - F(node changed): positive where the node supports the behaviour";
+
+/// When thresholds are applied, in every circuit of this program.
+pub const THRESHOLD_STAGE: &str = "after averaging over pairs";
+
 /// Everything that a circuit depends on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conventions {
@@ -84,6 +90,12 @@ pub struct Conventions {
     pub task: TaskMark,
     /// How it was found.
     pub spec: FindSpec,
+    /// What the sign of an effect means: [`SIGN`].
+    #[serde(default)]
+    pub sign: String,
+    /// When thresholds are applied: [`THRESHOLD_STAGE`].
+    #[serde(default)]
+    pub threshold_stage: String,
     /// Version of the program.
     pub version: String,
 }

@@ -3,8 +3,8 @@
 use super::effects::{Batch, Setup, batches, effects};
 use super::gathered::{Gathered, estimate, kept};
 use super::{
-    Aggregation, Bases, Circuit, CircuitNode, Conventions, Estimate, Examples, FindSpec, Task,
-    audit, describe, stability,
+    Aggregation, Bases, Circuit, CircuitNode, Conventions, Estimate, Examples, FindSpec, SIGN,
+    THRESHOLD_STAGE, Task, audit, describe, stability,
 };
 use crate::error::{Error, Result};
 use crate::jobs::JobContext;
@@ -124,6 +124,8 @@ fn conventions(
         saes: bases.hashes(),
         task,
         spec: spec.clone(),
+        sign: SIGN.to_owned(),
+        threshold_stage: THRESHOLD_STAGE.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

@@ -29,7 +29,9 @@ mod task_file;
 mod view;
 
 pub use basis::{Bases, Basis};
-pub use circuit::{Circuit, CircuitEdge, CircuitNode, Conventions, Estimate, TaskMark};
+pub use circuit::{
+    Circuit, CircuitEdge, CircuitNode, Conventions, Estimate, SIGN, THRESHOLD_STAGE, TaskMark,
+};
 pub use compare::{CircuitComparison, compare_circuits};
 pub use cut::{Cut, CutOp};
 pub use edges::connect;

@@ -108,6 +108,26 @@ impl Sparsescope {
         self.state.circuit.task.job = Some(id);
     }
 
+    /// The built-in world knows what its words are about: the nodes of its circuits get names.
+    fn name_nodes(&mut self) {
+        let builtin = self.state.model.facts.as_ref().is_some_and(|facts| facts.path.is_none());
+        let (Some(model), Some(circuit)) = (self.model.clone(), self.state.circuit.circuit.clone())
+        else {
+            return;
+        };
+        if !builtin || circuit.conventions.saes.values().all(Option::is_none) {
+            return;
+        }
+        let (workspace, bases) = (self.state.workspace.clone(), self.bases.clone());
+        self.jobs.start(
+            Kind::Label,
+            "Compare nodes with the world's truth",
+            move |ctx| work::circuit::name_nodes(ctx, &workspace, &bases, &model, &circuit),
+            |()| None,
+            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Named(outcome)))),
+        );
+    }
+
     fn open_circuit(&mut self, id: i64) {
         self.state.circuit.failure = None;
         let workspace = self.state.workspace.clone();
@@ -159,7 +179,15 @@ impl Sparsescope {
                 self.show_circuit(opened);
                 self.say(NoticeText::Good(said));
                 self.list_circuits(|_| Ok(()));
+                self.name_nodes();
             }
+            // What is known of the nodes is read anew.
+            TaskEvent::Named(Ok(written)) => {
+                if written > 0 {
+                    state.graph.known = None;
+                }
+            }
+            TaskEvent::Named(Err(error)) if error.is_cancelled() => {}
             TaskEvent::Opened(Ok(opened)) => {
                 self.show_circuit(opened);
                 self.list_circuits(|_| Ok(()));
@@ -178,6 +206,7 @@ impl Sparsescope {
             }
             TaskEvent::Read(Err(error))
             | TaskEvent::Listed(Err(error))
+            | TaskEvent::Named(Err(error))
             | TaskEvent::Opened(Err(error)) => state.failure = Some(error),
         }
     }

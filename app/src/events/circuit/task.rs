@@ -16,6 +16,8 @@ pub enum TaskEvent {
     Listed(Result<(Vec<TaskRecord>, Vec<CircuitRecord>)>),
     /// A circuit was found and saved.
     Found(Result<OpenedCircuit>),
+    /// So many of the open circuit's nodes were named.
+    Named(Result<usize>),
     /// A circuit of the workspace, or a file, was opened.
     Opened(Result<OpenedCircuit>),
 }

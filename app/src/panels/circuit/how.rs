@@ -35,7 +35,7 @@ const METHODS: [(Method, &str, &str); 4] = [
 ];
 
 /// Draws it.
-pub fn how(ui: &mut Ui, cx: &Cx<'_>, form: &mut TaskForm) {
+pub fn how(ui: &mut Ui, form: &mut TaskForm) {
     titled(ui, "How it is found", "", |ui| {
         ui.spacing_mut().item_spacing.y = 6.0;
         line(ui, "Effects by", "How much of the metric each node carries is estimated so.", |ui| {

@@ -46,7 +46,7 @@ pub fn task(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm, data: &DataForm) {
                 ui.vertical(|ui| {
                     nodes::nodes(ui, cx, &mut form.task, data);
                     ui.add_space(10.0);
-                    how::how(ui, cx, &mut form.task);
+                    how::how(ui, &mut form.task);
                 });
             });
         });
