@@ -2,7 +2,7 @@
 //!
 //! `--script "open /path/to/model; wait; go train; train 20000; wait; shot out.png; exit"`
 
-use crate::commands::{Command, LabelsCommand, PromptCommand};
+use crate::commands::{CircuitCommand, Command, LabelsCommand, PromptCommand, TaskCommand};
 use crate::state::{NoticeText, Screen, State};
 use egui::Context;
 use sparsescope_core::{Error, ErrorKind, Result};
@@ -31,6 +31,12 @@ pub enum Step {
     Search(String),
     /// `prompt TEXT`: on the prompt screen.
     Prompt(String),
+    /// `task NAME`: of the built-in world, on the circuit screen.
+    Task(String),
+    /// `dictionaries TOKENS`: for the sites that have none, as the circuit screen trains them.
+    Dictionaries(u64),
+    /// `find`: the circuit of the task that is set.
+    Find,
     /// `tour`.
     Tour,
     /// `wait`: until no job runs.
@@ -68,6 +74,9 @@ impl FromStr for Step {
             "latent" => rest.parse().ok().map(Self::Latent),
             "search" if !rest.is_empty() => Some(Self::Search(rest.to_owned())),
             "prompt" if !rest.is_empty() => Some(Self::Prompt(rest.to_owned())),
+            "task" if !rest.is_empty() => Some(Self::Task(rest.to_owned())),
+            "dictionaries" => rest.parse().ok().map(Self::Dictionaries),
+            "find" => Some(Self::Find),
             "tour" => Some(Self::Tour),
             "wait" => Some(Self::Wait),
             "sleep" => rest.parse().ok().map(Self::Sleep),
@@ -89,7 +98,7 @@ impl FromStr for Step {
             Error::setting(
                 format!("{text:?} is no step of a script"),
                 "steps are open PATH, go SCREEN, k NUMBER, train TOKENS, features, latent NUMBER, \
-                 search TEXT, prompt TEXT, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
+                 search TEXT, prompt TEXT, task NAME, dictionaries TOKENS, find, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
                  good and exit",
                 "Separate them by semicolons",
             )
@@ -104,6 +113,9 @@ impl FromStr for Step {
 pub fn steps(text: &str) -> Result<Vec<Step>> {
     text.split(';').filter(|s| !s.trim().is_empty()).map(str::parse).collect()
 }
+
+/// Pairs of a task that a script names.
+const SCRIPTED: usize = 200;
 
 const PENDING: u8 = 0;
 const WRITTEN: u8 = 1;
@@ -168,6 +180,14 @@ impl Script {
                 commands.push(Command::Go(Screen::Features));
                 commands.push(Command::Labels(LabelsCommand::Type(text)));
             }
+            Step::Task(name) => {
+                commands.push(Command::Go(Screen::Circuit));
+                commands.push(task(TaskCommand::World(name, SCRIPTED)));
+            }
+            Step::Dictionaries(tokens) => {
+                commands.push(task(TaskCommand::TrainMissing(Some(tokens))))
+            }
+            Step::Find => commands.push(task(TaskCommand::Find)),
             Step::Prompt(text) => {
                 commands.push(Command::Go(Screen::Prompt));
                 commands.push(Command::Prompt(PromptCommand::Type(text)));
@@ -222,6 +242,10 @@ impl Script {
             "Name another file",
         )))
     }
+}
+
+fn task(command: TaskCommand) -> Command {
+    Command::Circuit(CircuitCommand::Task(command))
 }
 
 /// A failure that is on screen.

@@ -1,7 +1,7 @@
 //! What the circuit screen asks for of the task and of finding a circuit, and what comes back.
 
 use crate::app::Sparsescope;
-use crate::commands::{FindRequest, TaskCommand};
+use crate::commands::{Command, FindRequest, TaskCommand};
 use crate::events::{CircuitEvent, Event, TaskEvent};
 use crate::forms::CircuitPart;
 use crate::jobs::Kind;
@@ -25,7 +25,8 @@ impl Sparsescope {
             TaskCommand::Browse => self.browse(ctx, Wanted::Task),
             TaskCommand::Read(path) => self.read_task(move || Task::read(&path)),
             TaskCommand::Prepare(task, metric, change) => self.prepare(task, metric, change),
-            TaskCommand::Find(request) => self.find_circuit(*request),
+            TaskCommand::TrainMissing(tokens) => self.train_missing(tokens),
+            TaskCommand::Find => self.find_circuit(),
             TaskCommand::Open(id) => self.open_circuit(id),
             TaskCommand::Import(path) => self.import_circuit(path),
             TaskCommand::Show(id) => {
@@ -94,8 +95,29 @@ impl Sparsescope {
         );
     }
 
-    fn find_circuit(&mut self, request: FindRequest) {
-        let Some(model) = self.model.clone() else { return };
+    fn train_missing(&mut self, tokens: Option<u64>) {
+        let form = &mut self.forms.circuit.task;
+        form.tokens = tokens.unwrap_or(form.tokens);
+        let Some(facts) = &self.state.model.facts else { return };
+        let sites = work::circuit::without(facts, &self.state.train.runs);
+        if let Some(request) = self.forms.circuit.task.sweep(&self.forms.data, facts, &sites) {
+            self.ask(Command::Sweep(Box::new(request)));
+        }
+    }
+
+    fn find_circuit(&mut self) {
+        let (Some(model), Some(facts)) = (self.model.clone(), &self.state.model.facts) else {
+            return;
+        };
+        let form = &self.forms.circuit.task;
+        let request = FindRequest {
+            task: form.task(),
+            spec: form.spec.clone(),
+            choice: form.choice(facts.layers, &facts.hash, &self.state.train.runs),
+            edges: form.edges,
+            anyway: form.anyway,
+            model_name: facts.name.clone(),
+        };
         self.state.circuit.failure = None;
         let (workspace, bases) = (self.state.workspace.clone(), self.bases.clone());
         let id = self.jobs.start(

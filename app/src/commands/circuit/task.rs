@@ -21,8 +21,10 @@ pub enum TaskCommand {
     Show(i64),
     /// Forget a task of the workspace.
     Forget(i64),
-    /// Look for a circuit.
-    Find(Box<FindRequest>),
+    /// Train dictionaries for the sites that have none, on so many tokens, else as the form says.
+    TrainMissing(Option<u64>),
+    /// Look for a circuit, as the form says.
+    Find,
     /// Read what the workspace has.
     List,
     /// Open a circuit of the workspace.
@@ -46,6 +48,8 @@ pub struct FindRequest {
     pub choice: Choice,
     /// Whether edges are computed too.
     pub edges: bool,
+    /// Whether to go on with dictionaries that do not fit the model.
+    pub anyway: bool,
     /// What the model is called.
     pub model_name: String,
 }

@@ -1,8 +1,15 @@
 //! What was typed and set of the task, and of how a circuit is found.
 
+use super::super::DataForm;
+use crate::state::ModelFacts;
 use crate::work::circuit::{Choice, usable};
+use crate::work::sweep::SweepRequest;
+use sparsescope_core::activations::StreamSpec;
 use sparsescope_core::circuits::{Answers, FindSpec, Pair, Task};
+use sparsescope_core::corpus::{Bos, CorpusSpec, RowSpec, Split};
 use sparsescope_core::llama::Site;
+use sparsescope_core::sae::Architecture;
+use sparsescope_core::training::{SweepSpec, TrainConfig};
 use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::collections::BTreeMap;
 
@@ -105,6 +112,8 @@ pub struct TaskForm {
     pub k: usize,
     /// Tokens they are trained on.
     pub tokens: u64,
+    /// Whether dictionaries that do not fit are used all the same.
+    pub anyway: bool,
     /// Whether the thresholds and seeds are unfolded.
     pub more: bool,
     /// The circuit that is about to be deleted.
@@ -128,6 +137,7 @@ impl Default for TaskForm {
             latents: 512,
             k: 16,
             tokens: 1_000_000,
+            anyway: false,
             more: false,
             deleting: None,
             renamed: None,
@@ -162,6 +172,43 @@ impl TaskForm {
             (Nodes::Features, _) => usable(records, hash, site).next().map(|r| r.id),
         };
         Site::all(layers).into_iter().map(|site| (site, of(site))).collect()
+    }
+
+    /// What trains the dictionaries: on the built-in model its own text, as the tour does; else on the
+    /// corpus that is set, if one is.
+    pub fn sweep(
+        &self,
+        data: &DataForm,
+        facts: &ModelFacts,
+        sites: &[Site],
+    ) -> Option<SweepRequest> {
+        let k = self.k.min(self.latents);
+        let mut config = TrainConfig::preset(Architecture::TopK { k }, self.latents);
+        config.tokens = self.tokens;
+        config.lr = 1e-3;
+        config.batch = 1024;
+        config.dead_after = 100_000;
+        config.checkpoint_every = self.tokens;
+        let (corpus, rows) = match facts.path {
+            None => {
+                let length = facts.context.min(128);
+                let rows = RowSpec { split: Split::Packed, bos: Bos::Drop, length };
+                (CorpusSpec::Builtin(None), rows)
+            }
+            Some(_) => (data.corpus()?, data.rows),
+        };
+        let mut stream = StreamSpec::new(*sites.first()?, corpus, rows, facts.width);
+        stream.buffer = 16_384;
+        Some(SweepRequest {
+            sites: sites.to_vec(),
+            stream,
+            spec: SweepSpec {
+                sites: sites.len(),
+                configs: vec![config],
+                targets: vec![k as f64],
+                probe_tokens: 0,
+            },
+        })
     }
 }
 

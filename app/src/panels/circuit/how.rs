@@ -1,7 +1,7 @@
 //! How a circuit is found.
 
 use super::task::ask;
-use crate::commands::{FindRequest, TaskCommand};
+use crate::commands::TaskCommand;
 use crate::context::Cx;
 use crate::format;
 use crate::forms::TaskForm;
@@ -110,6 +110,11 @@ pub fn how(ui: &mut Ui, form: &mut TaskForm) {
         ui.add_space(4.0);
         ui.checkbox(&mut form.edges, "Edges too")
             .on_hover_text("Direct effects of kept nodes on one another");
+        ui.checkbox(&mut form.anyway, "Use dictionaries that do not fit").on_hover_text(format!(
+            "Each dictionary is looked at on the task's own prompts, and one that was made for \
+             another model or leaves too much unexplained is refused. Going on is at a risk: {}.",
+            sparsescope_core::circuits::checks::RISK
+        ));
     });
 }
 
@@ -158,18 +163,8 @@ pub fn find(ui: &mut Ui, cx: &Cx<'_>, form: &TaskForm) {
     let finding = state.job.and_then(|id| cx.state.jobs.iter().find(|job| job.id == id));
     let ready = why.is_none() && finding.is_none();
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        if primary(ui, "Find the circuit", ready).clicked()
-            && let Some(facts) = &cx.state.model.facts
-        {
-            let choice = form.choice(facts.layers, &facts.hash, &cx.state.train.runs);
-            let request = FindRequest {
-                task: form.task(),
-                spec: form.spec.clone(),
-                choice,
-                edges: form.edges,
-                model_name: facts.name.clone(),
-            };
-            ask(cx, TaskCommand::Find(Box::new(request)));
+        if primary(ui, "Find the circuit", ready).clicked() {
+            ask(cx, TaskCommand::Find);
         }
         if let Some(job) = finding {
             let done = job.progress.done as f64 / job.progress.total.max(1) as f64;

@@ -1,21 +1,17 @@
 //! With what a circuit is looked for: the dictionary of each site, and training those that are
 //! missing.
 
-use crate::commands::Command;
+use super::task::ask;
+use crate::commands::TaskCommand;
 use crate::context::Cx;
 use crate::forms::{DataForm, Nodes, TaskForm};
 use crate::jobs::Kind;
 use crate::theme::{self, palette};
 use crate::widgets::card::{button, titled, weak};
-use crate::work::circuit::usable;
-use crate::work::sweep::SweepRequest;
+use crate::work::circuit::{usable, without};
 use crate::{format, state::ModelFacts};
 use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, ScrollArea, Ui, vec2};
-use sparsescope_core::activations::StreamSpec;
-use sparsescope_core::corpus::{Bos, CorpusSpec, RowSpec, Split};
 use sparsescope_core::llama::Site;
-use sparsescope_core::sae::Architecture;
-use sparsescope_core::training::{SweepSpec, TrainConfig};
 use sparsescope_core::workspace::SaeRecord;
 
 /// Height of the list of sites.
@@ -60,10 +56,7 @@ pub fn nodes(ui: &mut Ui, cx: &Cx<'_>, form: &mut TaskForm, data: &DataForm) {
                     line(ui, cx, form, facts, *site, *id);
                 }
             });
-        let without: Vec<Site> = missing
-            .into_iter()
-            .filter(|s| usable(&cx.state.train.runs, &facts.hash, *s).next().is_none())
-            .collect();
+        let without = without(facts, &cx.state.train.runs);
         if !without.is_empty() {
             ui.add_space(8.0);
             train(ui, cx, form, data, facts, &without);
@@ -144,19 +137,17 @@ fn train(
         number(ui, "thousand tokens", &mut thousands, 1..=10_000_000);
         form.tokens = 1000 * thousands as u64;
     });
-    let request = request(form, data, facts, sites);
-    ui.add_enabled_ui(running.is_none() && request.is_some(), |ui| {
+    let possible = form.sweep(data, facts, sites).is_some();
+    ui.add_enabled_ui(running.is_none() && possible, |ui| {
         let name = match sites.len() {
             1 => "Train the missing one".to_owned(),
             n => format!("Train the {n} missing"),
         };
-        if button(ui, &name).clicked()
-            && let Some(request) = request.clone()
-        {
-            cx.send(Command::Sweep(Box::new(request)));
+        if button(ui, &name).clicked() {
+            ask(cx, TaskCommand::TrainMissing(None));
         }
     });
-    if request.is_none() {
+    if !possible {
         ui.label(weak(ui, "Choose a corpus on the Data screen first."));
     }
     if let Some(job) = running {
@@ -169,41 +160,4 @@ fn number(ui: &mut Ui, name: &str, value: &mut usize, range: std::ops::RangeIncl
     let field = ui.add(DragValue::new(value).range(range).speed(1.0));
     let label = ui.label(weak(ui, name));
     field.labelled_by(label.id);
-}
-
-/// What trains the dictionaries: on the built-in model its own text, as the tour does; else on the
-/// corpus that is set, if one is.
-pub fn request(
-    form: &TaskForm,
-    data: &DataForm,
-    facts: &ModelFacts,
-    sites: &[Site],
-) -> Option<SweepRequest> {
-    let k = form.k.min(form.latents);
-    let mut config = TrainConfig::preset(Architecture::TopK { k }, form.latents);
-    config.tokens = form.tokens;
-    config.lr = 1e-3;
-    config.batch = 1024;
-    config.dead_after = 100_000;
-    config.checkpoint_every = form.tokens;
-    let (corpus, rows) = match facts.path {
-        None => {
-            let length = facts.context.min(128);
-            let rows = RowSpec { split: Split::Packed, bos: Bos::Drop, length };
-            (CorpusSpec::Builtin(None), rows)
-        }
-        Some(_) => (data.corpus()?, data.rows),
-    };
-    let mut stream = StreamSpec::new(*sites.first()?, corpus, rows, facts.width);
-    stream.buffer = 16_384;
-    Some(SweepRequest {
-        sites: sites.to_vec(),
-        stream,
-        spec: SweepSpec {
-            sites: sites.len(),
-            configs: vec![config],
-            targets: vec![k as f64],
-            probe_tokens: 0,
-        },
-    })
 }

@@ -31,11 +31,12 @@ pub fn find(
     model: &Model,
     request: &FindRequest,
 ) -> Result<OpenedCircuit> {
-    let FindRequest { task, spec, choice, edges, model_name } = request;
+    let FindRequest { task, spec, choice, edges, model_name, anyway } = request;
     let bases = open.choose(ctx, workspace, model, choice)?;
     let examples = Examples::prepare(model, task, &spec.metric, spec.change)?;
     let (found_on, _) = examples.split(spec.seed);
     let found_on = found_on.some()?;
+    circuits::checks::fitting(ctx, model, &bases, &found_on, *anyway)?;
     let mut circuit = circuits::find(ctx, model, &bases, &found_on, spec)?;
     circuit.of_task(task);
     circuit.conventions.model_name.clone_from(model_name);

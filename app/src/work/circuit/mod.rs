@@ -3,6 +3,7 @@
 mod find;
 mod names;
 
+use crate::state::ModelFacts;
 use sparsescope_core::circuits::{Bases, Circuit};
 use sparsescope_core::edits::Dictionaries;
 use sparsescope_core::jobs::JobContext;
@@ -154,6 +155,13 @@ pub fn usable<'a>(
         .filter(|r| {
             !matches!(r.config, Some(TrainConfig { wiring: Wiring::Transcoder { .. }, .. }))
         })
+}
+
+/// The sites of a model that have no usable dictionary.
+pub fn without(facts: &ModelFacts, records: &[SaeRecord]) -> Vec<Site> {
+    let mut sites = Site::all(facts.layers);
+    sites.retain(|site| usable(records, &facts.hash, *site).next().is_none());
+    sites
 }
 
 /// Bytes of its weights in memory.
