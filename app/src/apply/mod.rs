@@ -7,7 +7,7 @@ mod latent;
 mod prompt;
 
 use crate::app::Sparsescope;
-use crate::commands::{CircuitCommand, Command, TaskCommand};
+use crate::commands::{CircuitCommand, Command, GraphCommand, TaskCommand};
 use crate::drop::{self, Dropped};
 use crate::events::Event;
 use crate::jobs::Kind;
@@ -151,14 +151,16 @@ impl Sparsescope {
             }
             Dropped::Model => self.open_model(path),
             Dropped::Sae => self.import(path),
-            Dropped::Task => self.ask_task(TaskCommand::Read(path)),
-            Dropped::Circuit => self.ask_task(TaskCommand::Import(path)),
+            Dropped::Task => self.ask_circuit(CircuitCommand::Task(TaskCommand::Read(path))),
+            Dropped::Circuit => {
+                self.ask_circuit(CircuitCommand::Graph(GraphCommand::OpenFileAt(path)));
+            }
         }
     }
 
-    fn ask_task(&mut self, command: TaskCommand) {
+    fn ask_circuit(&mut self, command: CircuitCommand) {
         self.state.screen = Screen::Circuit;
-        self.ask(Command::Circuit(CircuitCommand::Task(command)));
+        self.ask(Command::Circuit(command));
     }
 
     fn open_model(&mut self, path: PathBuf) {

@@ -207,6 +207,7 @@ impl Sparsescope {
         let open = &mut self.state.circuit;
         open.version += 1;
         open.id = None;
+        open.origin = None;
         open.failure = None;
         open.graph = GraphState {
             view: Some(view),
@@ -219,6 +220,7 @@ impl Sparsescope {
             }
         }
         open.circuit = Some(Arc::new(circuit));
+        self.find_origin();
         self.state.screen = Screen::Circuit;
         self.forms.circuit.part = CircuitPart::Graph;
         for note in notes {

@@ -28,7 +28,6 @@ impl Sparsescope {
             TaskCommand::TrainMissing(tokens) => self.train_missing(tokens),
             TaskCommand::Find => self.find_circuit(),
             TaskCommand::Open(id) => self.open_circuit(id),
-            TaskCommand::Import(path) => self.import_circuit(path),
             TaskCommand::Show(id) => {
                 let workspace = self.state.workspace.clone();
                 self.read_task(move || Workspace::open(&workspace)?.task(id));
@@ -130,6 +129,23 @@ impl Sparsescope {
         self.state.circuit.task.job = Some(id);
     }
 
+    /// Looks for the task of a circuit that came from a file.
+    pub(super) fn find_origin(&mut self) {
+        let state = &self.state.circuit;
+        let Some(circuit) = &state.circuit else { return };
+        let (version, hash) = (state.version, circuit.conventions.task.hash.clone());
+        let workspace = self.state.workspace.clone();
+        self.jobs.start(
+            Kind::Workspace,
+            "Look for the circuit's task",
+            move |_: &JobContext| Workspace::open(&workspace)?.task_of(&hash),
+            |()| None,
+            move |outcome| {
+                Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Origin(version, outcome))))
+            },
+        );
+    }
+
     /// The built-in world knows what its words are about: the nodes of its circuits get names.
     fn name_nodes(&mut self) {
         let builtin = self.state.model.facts.as_ref().is_some_and(|facts| facts.path.is_none());
@@ -157,18 +173,6 @@ impl Sparsescope {
             Kind::Workspace,
             "Open a circuit",
             move |_: &JobContext| work::circuit::open(&workspace, id),
-            |()| None,
-            |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Opened(outcome)))),
-        );
-    }
-
-    fn import_circuit(&mut self, path: std::path::PathBuf) {
-        self.state.circuit.failure = None;
-        let workspace = self.state.workspace.clone();
-        self.jobs.start(
-            Kind::Workspace,
-            "Bring in a circuit",
-            move |_: &JobContext| work::circuit::import(&workspace, &path),
             |()| None,
             |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Opened(outcome)))),
         );
@@ -209,6 +213,11 @@ impl Sparsescope {
                     state.graph.known = None;
                 }
             }
+            TaskEvent::Origin(version, Ok(task)) => {
+                if version == state.version {
+                    state.origin = task.map(Arc::new);
+                }
+            }
             TaskEvent::Named(Err(error)) if error.is_cancelled() => {}
             TaskEvent::Opened(Ok(opened)) => {
                 self.show_circuit(opened);
@@ -229,6 +238,7 @@ impl Sparsescope {
             TaskEvent::Read(Err(error))
             | TaskEvent::Listed(Err(error))
             | TaskEvent::Named(Err(error))
+            | TaskEvent::Origin(_, Err(error))
             | TaskEvent::Opened(Err(error)) => state.failure = Some(error),
         }
     }

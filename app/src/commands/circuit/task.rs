@@ -33,8 +33,6 @@ pub enum TaskCommand {
     Rename(i64, String),
     /// Delete a circuit of the workspace.
     Delete(i64),
-    /// Bring in a circuit's file.
-    Import(PathBuf),
 }
 
 /// What circuit to look for.

@@ -18,6 +18,8 @@ pub enum TaskEvent {
     Found(Result<OpenedCircuit>),
     /// So many of the open circuit's nodes were named.
     Named(Result<usize>),
-    /// A circuit of the workspace, or a file, was opened.
+    /// The task of the open circuit (by its count), if the workspace has it.
+    Origin(u64, Result<Option<Task>>),
+    /// A circuit of the workspace was opened.
     Opened(Result<OpenedCircuit>),
 }

@@ -121,13 +121,3 @@ fn values(
     })?;
     gauge.values(x, &(0..examples.len()).collect::<Vec<_>>())
 }
-
-/// Brings in a circuit's file: ours, or an attribution graph of circuit-tracer.
-pub fn import(workspace: &Path, path: &Path) -> Result<OpenedCircuit> {
-    let circuit = Circuit::read(path)?;
-    let name = path.file_stem().map_or("circuit".into(), |stem| stem.to_string_lossy());
-    let db = Workspace::open(workspace)?;
-    let id = db.save_circuit(&name, &circuit, None)?;
-    let task = db.task_of(&circuit.conventions.task.hash)?;
-    Ok(OpenedCircuit { circuit: Arc::new(circuit), task, id: Some(id) })
-}

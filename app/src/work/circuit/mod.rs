@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use find::{OpenedCircuit, find, import, open, prepare};
+pub use find::{OpenedCircuit, find, open, prepare};
 pub use names::{name_nodes, told};
 
 /// Which dictionary of the workspace stands at each site that is looked at; `None` where the
