@@ -1,4 +1,4 @@
-//! `bench train|capture|collect`: how fast this machine does it.
+//! `bench train|capture|collect|map|attribution`: how fast this machine does it.
 
 use super::report::Report;
 use super::table::{Style, Table, count, figure};
@@ -27,6 +27,7 @@ enum What {
     Cut(super::bench_cut::CutArgs),
     Map(super::bench_map::MapArgs),
     Graph(super::bench_graph::GraphArgs),
+    Attribution(super::bench_attribution::AttributionArgs),
 }
 
 /// A step of training a dictionary, on random activations in memory
@@ -140,6 +141,7 @@ pub fn run(args: &BenchArgs, global: &Global) -> Result<Report> {
         What::Cut(args) => super::bench_cut::run(args, global),
         What::Map(args) => super::bench_map::run(args),
         What::Graph(args) => super::bench_graph::run(args),
+        What::Attribution(args) => super::bench_attribution::run(args, global),
     }
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod bench_cut;
 mod bench_graph;
+mod bench_attribution;
 mod bench_map;
 mod capture;
 mod circuit;

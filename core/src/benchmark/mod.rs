@@ -1,10 +1,12 @@
 //! How fast the program's own parts are on this machine.
 
+mod attribution;
 mod capture;
 mod clock;
 mod collect;
 mod cut;
 
+pub use attribution::{AttributionShape, AttributionTiming, attribution};
 pub use capture::{CaptureFigures, CaptureShape, capture, tiny};
 pub use clock::{Lap, Stopwatch};
 pub use collect::{CollectFigures, CollectShape, collect};

@@ -23,6 +23,7 @@ mod metric;
 mod node;
 mod settings;
 mod stability;
+mod stages;
 mod task;
 mod task_file;
 mod view;
@@ -44,5 +45,6 @@ pub use judge::{
 pub use metric::Gauge;
 pub use node::{Node, Unit};
 pub use settings::{Aggregation, Change, FindSpec, Method};
+pub(crate) use stages::Stages;
 pub use task::{Answers, Metric, Pair, Pool, Task};
 pub use view::{Group, History, Shown, View, from_json, to_json};

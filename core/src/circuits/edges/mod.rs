@@ -8,13 +8,14 @@ mod place;
 mod reach;
 
 use super::effects::{Batch, Setup, batches, gradients, output, rows_at_once};
-use super::{Bases, Circuit, CircuitEdge, Example, Examples};
+use super::{Bases, Circuit, CircuitEdge, Example, Examples, Node};
 use crate::activations::numbers;
 use crate::error::{Error, Result};
 use crate::jobs::JobContext;
 use crate::llama::{Model, Rules, Site, WhatGradients};
 use candle_core::Tensor;
-use place::{Kept, Place, Pull};
+pub(super) use place::Kept;
+use place::{Place, Pull};
 use reach::{Reach, reach};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +39,7 @@ pub fn connect<E>(
     let check = || ctx.check_cancelled();
     let setup = Setup::new(model, bases, &spec, &check)?;
     let examples = used(examples, circuit)?;
-    let kept = kept(&setup, circuit)?;
+    let kept = kept(&setup, circuit.nodes.iter().map(|n| &n.node))?;
     let mut sums = Sums::default();
     ctx.progress().stage("Computing edges", "pairs", 0, examples.len() as u64);
     for places in batches(&setup, &examples) {
@@ -46,7 +47,7 @@ pub fn connect<E>(
         let batch = Batch::new(&setup, &examples, places)?;
         let sites: Vec<Site> = kept.keys().copied().collect();
         let at = gradients(&setup, &batch, &sites)?;
-        edges(&setup, &batch, &kept, &at, &mut sums)?;
+        edges(&setup, &batch, (&kept, &kept), &at, &mut sums)?;
         ctx.progress().add(batch.pairs() as u64);
     }
     let n = examples.len().max(1) as f64;
@@ -89,18 +90,21 @@ fn used(examples: &Examples, circuit: &Circuit) -> Result<Vec<Example>> {
     ))
 }
 
-fn kept(setup: &Setup<'_>, circuit: &Circuit) -> Result<BTreeMap<Site, Kept>> {
+/// The nodes of each site.
+pub(super) fn kept<'a>(
+    setup: &Setup<'_>,
+    nodes: impl Iterator<Item = &'a Node>,
+) -> Result<BTreeMap<Site, Kept>> {
     let mut kept: BTreeMap<Site, Kept> = BTreeMap::new();
-    for (place, node) in circuit.nodes.iter().enumerate() {
-        let site = node.node.site;
-        if !setup.sites.contains(&site) {
+    for (place, node) in nodes.enumerate() {
+        if !setup.sites.contains(&node.site) {
             return Err(Error::setting(
                 "The edges cannot be computed",
-                format!("the circuit has the node {}, and no dictionary stands there", node.node),
+                format!("the circuit has the node {node}, and no dictionary stands there"),
                 "Choose the dictionaries by which the circuit was found",
             ));
         }
-        kept.entry(site).or_default().add(place, node);
+        kept.entry(node.site).or_default().add(place, node);
     }
     Ok(kept)
 }
@@ -108,23 +112,35 @@ fn kept(setup: &Setup<'_>, circuit: &Circuit) -> Result<BTreeMap<Site, Kept>> {
 /// Sums over pairs of the weights of all edges between two sites (from, to; the metric is `None`):
 /// row by row of the latter's nodes.
 #[derive(Default)]
-struct Sums(BTreeMap<(Site, Option<Site>), Vec<f64>>);
+pub(super) struct Sums(BTreeMap<(Site, Option<Site>), Vec<f64>>);
 
-/// Adds the edges of a batch, `at` being the gradient of F at each site with kept nodes.
-fn edges(
+impl Sums {
+    /// Number of edges that are not 0.
+    pub(super) fn len(&self) -> usize {
+        self.0.values().flatten().filter(|sum| **sum != 0.0).count()
+    }
+}
+
+/// Adds the edges of a batch from the nodes `from` to the nodes `to`, `at` being the gradient of F
+/// at each site with nodes of the latter.
+pub(super) fn edges(
     setup: &Setup<'_>,
     batch: &Batch,
-    kept: &BTreeMap<Site, Kept>,
+    (from, to): (&BTreeMap<Site, Kept>, &BTreeMap<Site, Kept>),
     at: &BTreeMap<Site, Vec<f32>>,
     sums: &mut Sums,
 ) -> Result<()> {
     let nodes: BTreeSet<Site> = setup.sites.iter().copied().collect();
+    let all: BTreeSet<&Site> = from.keys().chain(to.keys()).collect();
+    let none = Kept::default();
     let mut places = BTreeMap::new();
-    for (site, kept) in kept {
+    for site in all {
         (setup.check)()?;
-        places.insert(*site, Place::new(setup, batch, *site, kept)?);
+        let from = from.get(site).unwrap_or(&none);
+        let to = to.get(site).unwrap_or(&none);
+        places.insert(*site, Place::new(setup, batch, *site, from, to)?);
     }
-    for (site, place) in &places {
+    for (site, place) in places.iter().filter(|(site, _)| to.contains_key(site)) {
         let gradient = at.get(site).ok_or_else(|| {
             Error::internal("The edges cannot be computed", format!("{site} has no gradient"))
         })?;
@@ -160,12 +176,13 @@ fn pulled(
     mut pulls: Vec<Pull>,
     sums: &mut Sums,
 ) -> Result<()> {
-    let from: Vec<Site> = reach.from.iter().copied().filter(|s| places.contains_key(s)).collect();
+    let has = |site: &Site| places.get(site).is_some_and(|place| place.changing() > 0);
+    let from: Vec<Site> = reach.from.iter().copied().filter(has).collect();
     if from.is_empty() || pulls.is_empty() {
         return Ok(());
     }
     let width = setup.model.config().width;
-    let downs = to.map_or(1, |to| places[&to].nodes());
+    let downs = to.map_or(1, |to| places[&to].pulled());
     let stop: Vec<Site> = setup.sites.iter().copied().filter(|site| *site != down).collect();
     // Where attention is on the way, all positions of a pair are one row, a node of a pair each.
     // Elsewhere every pull is a row by itself.
@@ -205,7 +222,7 @@ fn pulled(
             let gradient = numbers(output(&found.sites, *up)?)?;
             super::effects::finite_gradient(*up, &gradient)?;
             let place = &places[up];
-            let ups = place.nodes();
+            let ups = place.changing();
             let sums = sums.0.entry((*up, to)).or_insert_with(|| vec![0.0; downs * ups]);
             place.along(&rows, &gradient, |i, node, weight| {
                 sums[groups[i / each][0].node * ups + node] += weight;

@@ -1,31 +1,35 @@
 //! The kept nodes of one site in one batch: how they change, and what pulls on them.
 
 use super::super::effects::{Batch, Setup, errors, read};
-use super::super::{CircuitNode, Unit};
+use super::super::{Node, Unit};
 use crate::error::Result;
 use crate::llama::Site;
 use crate::sae::{Architecture, Latents, Sae, kernels};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The kept nodes of a site.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(in crate::circuits) struct Kept {
     /// Places in the circuit, ascending.
     pub places: Vec<usize>,
     /// Which of `places` a unit is, at a position or at all.
-    by_unit: BTreeMap<(Option<u32>, Unit), usize>,
+    by_unit: HashMap<(Option<u32>, Unit), usize>,
+    /// Whether some stand at no position of their own.
+    summed: bool,
 }
 
 impl Kept {
-    pub(super) fn add(&mut self, place: usize, node: &CircuitNode) {
-        self.by_unit.insert((node.node.position, node.node.unit), self.places.len());
+    pub(super) fn add(&mut self, place: usize, node: &Node) {
+        self.by_unit.insert((node.position, node.unit), self.places.len());
         self.places.push(place);
+        self.summed |= node.position.is_none();
     }
 
     /// The node that a unit at an absolute position belongs to.
     fn at(&self, position: u32, unit: Unit) -> Option<usize> {
         let find = |position| self.by_unit.get(&(position, unit)).copied();
-        find(None).or_else(|| find(Some(position)))
+        let summed = self.summed.then(|| find(None)).flatten();
+        summed.or_else(|| find(Some(position)))
     }
 
     fn has_error(&self) -> bool {
@@ -49,7 +53,10 @@ pub(super) struct Place<'a> {
     batch: &'a Batch,
     width: usize,
     sae: Option<&'a Sae>,
-    kept: &'a Kept,
+    /// Nodes whose changes are looked at.
+    from: &'a Kept,
+    /// Nodes that are pulled on.
+    to: &'a Kept,
     /// Rows that matter, ascending.
     rows: Vec<usize>,
     clean: Latents,
@@ -67,13 +74,14 @@ impl<'a> Place<'a> {
         setup: &Setup<'a>,
         batch: &'a Batch,
         site: Site,
-        kept: &'a Kept,
+        from: &'a Kept,
+        to: &'a Kept,
     ) -> Result<Self> {
         let all = batch.pairs() * batch.positions;
         let rows: Vec<usize> = (0..all).filter(|row| batch.matters(*row)).collect();
         let reading = read(setup, batch, site, &rows)?;
         let sae = setup.bases.sae(site).map(AsRef::as_ref);
-        let errors = match sae.is_some() && kept.has_error() {
+        let errors = match sae.is_some() && from.has_error() {
             false => None,
             true => {
                 let (clean, changed) = (batch.clean(site)?, batch.changed(setup, site)?);
@@ -86,17 +94,18 @@ impl<'a> Place<'a> {
             let position = (batch.first + row % batch.positions) as u32;
             let (index, value) = reading.moves.row(at);
             for (latent, by) in index.iter().zip(value) {
-                if let Some(node) = kept.at(position, Unit::Latent(*latent)) {
+                if let Some(node) = from.at(position, Unit::Latent(*latent)) {
                     moves[*row].push((*latent, *by, node));
                 }
             }
-            error_of[*row] = kept.at(position, Unit::Error);
+            error_of[*row] = from.at(position, Unit::Error);
         }
         Ok(Self {
             batch,
             width: setup.model.config().width,
             sae,
-            kept,
+            from,
+            to,
             rows,
             clean: reading.clean,
             moves,
@@ -105,9 +114,14 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// Number of kept nodes.
-    pub(super) fn nodes(&self) -> usize {
-        self.kept.places.len()
+    /// Number of nodes whose changes are looked at.
+    pub(super) fn changing(&self) -> usize {
+        self.from.places.len()
+    }
+
+    /// Number of nodes that are pulled on.
+    pub(super) fn pulled(&self) -> usize {
+        self.to.places.len()
     }
 
     /// What pulls on the kept nodes where the gradient of F at the site is `gradient`: the
@@ -119,7 +133,7 @@ impl<'a> Place<'a> {
             for row in &self.rows {
                 let position = (self.batch.first + row % self.batch.positions) as u32;
                 for (i, g) in gradient[row * self.width..][..self.width].iter().enumerate() {
-                    if let Some(node) = self.kept.at(position, Unit::Latent(i as u32))
+                    if let Some(node) = self.to.at(position, Unit::Latent(i as u32))
                         && *g != 0.0
                     {
                         let mut own = vec![0.0; self.width];
@@ -151,13 +165,13 @@ impl<'a> Place<'a> {
             let entries = self.clean.row_start[i]..self.clean.row_start[i + 1];
             for entry in entries.clone() {
                 let latent = self.clean.index[entry];
-                if let Some(node) = self.kept.at(position, Unit::Latent(latent)) {
+                if let Some(node) = self.to.at(position, Unit::Latent(latent)) {
                     let reads = sae.encoder.row(latent as usize).iter();
                     let gradient = reads.map(|w| left[entry] * w).collect();
                     out.push(Pull { row: *row, node, gradient });
                 }
             }
-            if let Some(node) = self.error_of[*row] {
+            if let Some(node) = self.to.at(position, Unit::Error) {
                 let mut gradient = g.to_vec();
                 for entry in entries {
                     let reads = sae.encoder.row(self.clean.index[entry] as usize);
