@@ -7,5 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
 mod edges;
+mod honest;
+mod metric;
 mod nodes;
 mod support;

@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// What the golden values were computed to.
 pub const TOLERANCE: f64 = 1e-5;
 
-fn folder() -> PathBuf {
+/// The folder of golden values.
+pub fn folder() -> PathBuf {
     std::env::var_os("SPARSESCOPE_GOLDEN").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden"),
         PathBuf::from,
@@ -150,4 +151,9 @@ pub fn effects(circuit: &Circuit) -> BTreeMap<Node, f64> {
 pub fn node(site: Site, position: usize, unit: usize, latents: usize) -> Node {
     let unit = if unit == latents { Unit::Error } else { Unit::Latent(unit as u32) };
     Node { site, position: Some(position as u32), unit }
+}
+
+/// All numbers of a tensor.
+pub fn numbers(x: &Tensor) -> Vec<f64> {
+    x.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }

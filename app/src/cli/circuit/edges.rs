@@ -65,9 +65,9 @@ pub fn run(args: &EdgesArgs, global: &Global) -> Result<Report> {
         if conventions.model != model.hash() {
             return Err(changed("model"));
         }
-        if let Some((site, _)) = conventions.saes.iter().find(|(site, hash)| {
-            bases.hashes().get(site) != Some(hash)
-        }) {
+        if let Some((site, _)) =
+            conventions.saes.iter().find(|(site, hash)| bases.hashes().get(site) != Some(hash))
+        {
             return Err(changed(&format!("dictionary at {site}")));
         }
         if conventions.task.hash != task.hash() {

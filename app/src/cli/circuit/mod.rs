@@ -4,9 +4,9 @@ mod edges;
 mod export;
 mod find;
 
+use super::Global;
 use super::input::{ModelArgs, open_model};
 use super::report::Report;
-use super::Global;
 use clap::{Args, Subcommand};
 use sparsescope_core::circuits::{Bases, Change, Examples, Metric, Task};
 use sparsescope_core::edits::Dictionaries;
@@ -78,8 +78,10 @@ impl BasesArgs {
             for folder in folders {
                 ctx.check()?;
                 let sae = Sae::load(&folder)?;
-                let site = site_of(&model, &sae, None, self.allow_foreign)
-                    .map_err(|e| Error { what: format!("{}: {}", folder.display(), e.what), ..e })?;
+                let site = site_of(&model, &sae, None, self.allow_foreign).map_err(|e| Error {
+                    what: format!("{}: {}", folder.display(), e.what),
+                    ..e
+                })?;
                 if found.insert(site, Arc::new(sae)).is_some() {
                     return Err(Error::setting(
                         format!("Two dictionaries of {} stand at {site}", dir.display()),
