@@ -1,9 +1,9 @@
 //! The program from a terminal: the same jobs as the window's, one file a subcommand.
 
 mod bench;
+mod bench_attribution;
 mod bench_cut;
 mod bench_graph;
-mod bench_attribution;
 mod bench_map;
 mod capture;
 mod circuit;
@@ -106,7 +106,6 @@ enum Command {
     Label(Box<label::LabelArgs>),
     Search(search::SearchArgs),
     Prompt(prompt::PromptArgs),
-    Circuit(circuit::CircuitArgs),
     Meanings(meanings::MeaningsArgs),
     Bench(bench::BenchArgs),
 }
@@ -146,7 +145,6 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Label(args) => label::run(args, global),
         Command::Search(args) => search::run(args, global),
         Command::Prompt(args) => prompt::run(args, global),
-        Command::Circuit(args) => circuit::run(args, global),
         Command::Meanings(args) => meanings::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }

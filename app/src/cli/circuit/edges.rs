@@ -6,6 +6,7 @@ use super::super::{Global, watch};
 use super::{BasesArgs, TaskArgs};
 use clap::Args;
 use serde_json::json;
+use sparsescope_core::circuits::checks::{self, Changed};
 use sparsescope_core::circuits::{Circuit, Examples, connect};
 use sparsescope_core::{Error, Result};
 use std::path::PathBuf;
@@ -54,24 +55,13 @@ pub fn run(args: &EdgesArgs, global: &Global) -> Result<Report> {
         }
         let (model, bases) = with.open(ctx, &settings)?;
         let task = asked.task.open(seed)?;
-        let changed = |what: &str| {
-            Error::setting(
+        checks::unchanged(&circuit, &model, &bases)?;
+        if circuit.conventions.task.hash != task.hash() {
+            return Err(Error::setting(
                 "The edges would not be those of this circuit",
-                format!("it was found with another {what}"),
-                "Name the one that it was found with, or find the circuit again",
-            )
-        };
-        let conventions = &circuit.conventions;
-        if conventions.model != model.hash() {
-            return Err(changed("model"));
-        }
-        if let Some((site, _)) =
-            conventions.saes.iter().find(|(site, hash)| bases.hashes().get(site) != Some(hash))
-        {
-            return Err(changed(&format!("dictionary at {site}")));
-        }
-        if conventions.task.hash != task.hash() {
-            return Err(changed("task"));
+                Changed::Task.to_string(),
+                "Name the task that it was found on (and its seed), or find the circuit again",
+            ));
         }
         let spec = &mut circuit.conventions.spec;
         spec.edge_threshold = asked.edges.unwrap_or(spec.edge_threshold);

@@ -6,6 +6,7 @@ use super::super::{Global, watch};
 use super::{BasesArgs, TaskArgs, examples};
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use sparsescope_core::circuits::checks;
 use sparsescope_core::circuits::{
     Aggregation, Change, Circuit, Estimate, FindSpec, Method, Metric, connect, find,
 };
@@ -136,12 +137,14 @@ fn metric(name: &str) -> Result<Metric> {
 /// Model, dictionaries or task cannot be read or do not fit; cancelled.
 pub fn run(args: &FindArgs, global: &Global) -> Result<Report> {
     let (asked, settings) = (args.clone(), global.clone());
-    let (circuit, seconds) = watch::quietly("Find a circuit", move |ctx| {
+    let (circuit, doubts, seconds) = watch::quietly("Find a circuit", move |ctx| {
         let spec = asked.spec(&settings)?;
         let (model, bases) = asked.with.open(ctx, &settings)?;
         let task = asked.task.open(settings.seed())?;
         let what = (&spec.metric, spec.change);
         let examples = examples(&model, &task, what, spec.seed, asked.all_pairs)?;
+        let anyway = asked.with.allow_foreign;
+        let doubts = checks::fitting(ctx, &model, &bases, &examples, anyway)?;
         let since = Instant::now();
         let mut circuit = find(ctx, &model, &bases, &examples, &spec)?;
         circuit.of_task(&task);
@@ -153,12 +156,16 @@ pub fn run(args: &FindArgs, global: &Global) -> Result<Report> {
         if let Some(out) = &asked.out {
             circuit.write(out)?;
         }
-        Ok((circuit, seconds))
+        Ok((circuit, doubts, seconds))
     })?;
     let mut json = serde_json::to_value(&circuit)
         .map_err(|e| Error::internal("The result could not be written", e.to_string()))?;
     json["seconds"] = json!(seconds);
+    json["doubts"] = json!(doubts);
     let mut text = text(&circuit);
+    for doubt in &doubts {
+        text += &format!("\nBeware: {doubt}; {}\n", checks::RISK);
+    }
     if let Some(out) = &args.out {
         text += &format!("\nThe circuit is in {}\n", out.display());
     }
