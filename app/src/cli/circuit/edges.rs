@@ -6,6 +6,7 @@ use super::super::{Global, watch};
 use super::{BasesArgs, TaskArgs};
 use clap::Args;
 use serde_json::json;
+use sparsescope::work::circuit_graph::{open_file, save_file};
 use sparsescope_core::circuits::checks::{self, Changed};
 use sparsescope_core::circuits::{Circuit, Examples, connect};
 use sparsescope_core::{Error, Result};
@@ -47,7 +48,8 @@ pub struct EdgesArgs {
 pub fn run(args: &EdgesArgs, global: &Global) -> Result<Report> {
     let (asked, settings) = (args.clone(), global.clone());
     let (circuit, seconds) = watch::quietly("Connect a circuit", move |ctx| {
-        let mut circuit = Circuit::read(&asked.circuit)?;
+        let read = open_file(&asked.circuit)?;
+        let mut circuit = read.circuit;
         let seed = settings.seed.unwrap_or(circuit.conventions.spec.seed);
         let mut with = asked.with.clone();
         if with.sites.is_empty() {
@@ -71,7 +73,7 @@ pub fn run(args: &EdgesArgs, global: &Global) -> Result<Report> {
         connect(ctx, &model, &bases, &examples, &mut circuit)?;
         let seconds = since.elapsed().as_secs_f64();
         if let Some(out) = &asked.out {
-            circuit.write(out)?;
+            save_file(&circuit, &read.view, &read.labels, out, false)?;
         }
         Ok((circuit, seconds))
     })?;

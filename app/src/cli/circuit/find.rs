@@ -6,11 +6,14 @@ use super::super::{Global, watch};
 use super::{BasesArgs, TaskArgs, examples};
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use sparsescope::work::circuit_graph::save_file;
+use sparsescope_core::circuits::View;
 use sparsescope_core::circuits::checks;
 use sparsescope_core::circuits::{
     Aggregation, Change, Circuit, Estimate, FindSpec, Method, Metric, connect, find,
 };
 use sparsescope_core::{Error, IoContext as _, Result};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -154,7 +157,7 @@ pub fn run(args: &FindArgs, global: &Global) -> Result<Report> {
         }
         let seconds = since.elapsed().as_secs_f64();
         if let Some(out) = &asked.out {
-            circuit.write(out)?;
+            save_file(&circuit, &View::default(), &BTreeMap::new(), out, false)?;
         }
         Ok((circuit, doubts, seconds))
     })?;
