@@ -39,6 +39,13 @@ fn medium(app: &mut Sparsescope) {
     fixture::open(app.state_mut(), fixture::circuit(90, 320, Aggregation::PerPosition));
 }
 
+/// Lets the view of the open circuit begin, so that it can be set.
+fn begin(app: &mut Sparsescope) {
+    let circuit = app.state().circuit.circuit.clone().unwrap();
+    let version = app.state().circuit.version;
+    app.forms_mut().circuit.graph.begin(&circuit, version, None);
+}
+
 fn strongest(app: &mut Sparsescope) -> Node {
     let circuit = app.state().circuit.circuit.clone().unwrap();
     let latents = circuit.nodes.iter().filter(|n| n.node.unit != Unit::Error);
@@ -104,7 +111,8 @@ fn a_card_groups_pins_and_cuts() {
 fn a_search() {
     both("graph_search", |app| {
         medium(app);
-        app.forms_mut().circuit.graph.search = "plural".into();
+        begin(app);
+        app.forms_mut().circuit.graph.search = "singular".into();
     });
 }
 

@@ -160,11 +160,18 @@ pub fn open(state: &mut State, circuit: Circuit) {
 pub fn other(state: &mut State) {
     let open = state.circuit.circuit.clone().unwrap();
     let mut circuit = circuit(90, 200, open.conventions.spec.aggregation);
-    circuit.nodes.retain(|n| noise(n.node.site.layer().unwrap_or(9), 31) < 0.9);
     circuit.edges.clear();
-    for (i, node) in circuit.nodes.iter_mut().enumerate() {
+    let mut i = 0;
+    circuit.nodes.retain_mut(|node| {
+        i += 1;
         node.effect.mean *= 0.6 + 0.8 * noise(i, 32);
-    }
+        if let (Unit::Latent(latent), true) = (&mut node.node.unit, i % 4 == 2) {
+            *latent += 1;
+        }
+        i % 9 != 5
+    });
+    let hash = Some("trained again".to_owned());
+    circuit.conventions.saes.insert(Site::Mlp(2), hash);
     let record = CircuitRecord {
         id: 7,
         name: "Agreement, attribution patching".into(),

@@ -103,13 +103,13 @@ impl<'a> Pen<'a> {
         width(share) * most * self.to.growth().clamp(0.7, 2.0)
     }
 
-    /// Edges, the strongest last.
-    fn edges(&self) -> Vec<(u32, f32)> {
+    /// The edges that `wanted` takes with their shares of the largest weight, the strongest last.
+    fn edges(&self, wanted: impl Fn(&Edge) -> bool) -> Vec<(u32, f32)> {
         let share = |e: &Edge| e.weight / self.full_edge;
         let count = self.layout.places.len() as u32;
         let mut edges: Vec<(u32, f32)> = (0_u32..)
             .zip(&self.graph.edges)
-            .filter(|(_, e)| e.weight.is_finite() && e.from < count && e.to < count)
+            .filter(|(_, e)| wanted(e) && e.weight.is_finite() && e.from < count && e.to < count)
             .map(|(i, e)| (i, share(e)))
             .collect();
         edges.sort_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
@@ -149,11 +149,15 @@ impl<'a> Pen<'a> {
 
     fn everything(&self) -> Mesh {
         let mut out = Mesh::default();
-        let edges = self.edges();
+        let edges = self.edges(|_| true);
         out.vertices.reserve(edges.len() * 46 + self.graph.nodes.len() * 40);
         for (i, share) in edges {
             let edge = &self.graph.edges[i as usize];
             let color = self.edge_color(edge, share);
+            // What nobody would see.
+            if color.a() < 3 {
+                continue;
+            }
             mesh::ribbon(&mut out, &self.curve(edge), self.edge_width(share), color);
         }
         // The smallest on top: they would vanish under large neighbours.
@@ -300,7 +304,7 @@ fn refresh(
 /// Everything as single shapes, for a picture.
 fn shapes(pen: &Pen<'_>) -> Vec<Shape> {
     let mut out = Vec::new();
-    for (i, share) in pen.edges() {
+    for (i, share) in pen.edges(|_| true) {
         let edge = &pen.graph.edges[i as usize];
         let stroke = Stroke::new(pen.edge_width(share), pen.edge_color(edge, share));
         let curve = pen.curve(edge);
@@ -435,11 +439,7 @@ fn metric_name(painter: &Painter, pen: &Pen<'_>) {
 
 /// What the node under the pointer acts on and what acts on it, over the veil.
 fn beside(painter: &Painter, pen: &Pen<'_>, over: u32) {
-    let mut edges: Vec<(u32, f32)> = pen.edges();
-    edges.retain(|(i, _)| {
-        let e = &pen.graph.edges[*i as usize];
-        e.from == over || e.to == over
-    });
+    let edges = pen.edges(|e| e.from == over || e.to == over);
     let mut out = Mesh::default();
     for (i, share) in &edges {
         let edge = &pen.graph.edges[*i as usize];

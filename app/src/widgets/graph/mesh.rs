@@ -6,8 +6,9 @@ use egui::{Color32, Pos2, Vec2, pos2, vec2};
 /// Width of a soft edge, in points.
 const SOFT: f32 = 0.9;
 
-/// Steps of a curve.
-const STEPS: usize = 14;
+/// Steps of a curve: at least, at most, and points on screen a step.
+const STEPS: (usize, usize) = (6, 16);
+const STEP: f32 = 16.0;
 
 /// A place on a cubic curve.
 pub fn on_curve(c: &[Pos2; 4], t: f32) -> Pos2 {
@@ -85,12 +86,14 @@ pub fn ribbon(mesh: &mut Mesh, curve: &[Pos2; 4], width: f32, color: Color32) {
     let thin = width <= 1.6;
     let (inner, outer) = ((width - SOFT) / 2.0, (width + SOFT) / 2.0);
     let across = if thin { 3 } else { 4 };
+    let long = (curve[0].distance(curve[3]) / STEP) as usize;
+    let steps = long.clamp(STEPS.0, STEPS.1);
     let first = mesh.vertices.len() as u32;
     let mut from = curve[0];
-    for k in 0..=STEPS {
-        let t = k as f32 / STEPS as f32;
+    for k in 0..=steps {
+        let t = k as f32 / steps as f32;
         let p = on_curve(curve, t);
-        let ahead = if k < STEPS { on_curve(curve, (k + 1) as f32 / STEPS as f32) } else { p };
+        let ahead = if k < steps { on_curve(curve, (k + 1) as f32 / steps as f32) } else { p };
         let along = (ahead - from).normalized();
         let side = vec2(-along.y, along.x);
         vertex(mesh, p - side * outer, Color32::TRANSPARENT);
@@ -103,7 +106,7 @@ pub fn ribbon(mesh: &mut Mesh, curve: &[Pos2; 4], width: f32, color: Color32) {
         vertex(mesh, p + side * outer, Color32::TRANSPARENT);
         from = p;
     }
-    for k in 0..STEPS as u32 {
+    for k in 0..steps as u32 {
         for c in 0..across - 1 {
             let a = first + k * across + c;
             let b = a + across;

@@ -61,7 +61,7 @@ fn nodes(ui: &mut Ui, form: &mut GraphForm, circuit: &Circuit) {
     let all = circuit.nodes.len();
     let shown = form.drawn.shown.nodes.len();
     let (by_count, now) = (form.history.view().most_nodes, form.history.view().node_threshold);
-    let way = ui.selectable_label(by_count.is_some(), "Top").on_hover_text(
+    let way = ui.selectable_label(by_count.is_some(), "Top k").on_hover_text(
         "Choose how many of the largest nodes are shown, rather than how large they are",
     );
     if ring(ui, way).clicked() {

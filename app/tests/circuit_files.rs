@@ -1,0 +1,64 @@
+//! Circuits handed to other programs and drawn from a terminal, and brought back.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must end")]
+
+mod common;
+mod headless;
+
+use common::{fails, works};
+use headless::circuits::circuit;
+use sparsescope_core::circuits::{Aggregation, View, from_json, to_json};
+use std::fs;
+
+#[test]
+fn a_circuit_is_exported_drawn_and_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let circuit = circuit(60, 150, Aggregation::PerPosition);
+    let mut view = View { node_threshold: 0.05, ..View::default() };
+    view.group("the first two", &[circuit.nodes[0].node, circuit.nodes[1].node]);
+    view.pin(&[circuit.nodes[2].node]);
+    view.name(circuit.nodes[3].node, "a name & more");
+    fs::write(at("circuit.json"), to_json(&circuit, &view).unwrap()).unwrap();
+
+    let graph = at("circuit.graph.json");
+    let export = ["circuit", "export", &at("circuit.json"), "--format"];
+    let said = works(&[&export[..], &["graph-json", "--out", &graph]].concat());
+    assert_eq!(said["nodes"], circuit.nodes.len());
+    assert!(said["nodes_shown"].as_u64().unwrap() < circuit.nodes.len() as u64);
+    let back = at("back.json");
+    let said = works(&["circuit", "import", &graph, "--out", &back]);
+    assert_eq!(said["notes"].as_array().unwrap().len(), 0);
+    let read = from_json(&fs::read_to_string(&back).unwrap()).unwrap();
+    assert_eq!(read, (circuit.clone(), view));
+
+    for (format, name) in [("svg", "figure.svg"), ("png", "figure.png")] {
+        let more = ["--title", "A figure", "--size", "900x700", "--most-nodes", "30"];
+        works(&[&export[..], &[format, "--out", &at(name)], &more[..]].concat());
+    }
+    let svg = fs::read_to_string(at("figure.svg")).unwrap();
+    assert!(svg.contains("width=\"900\" height=\"700\""));
+    for word in ["A figure", "supports the behaviour", "logit difference", "a name &amp; more"] {
+        assert!(svg.contains(word), "{word}");
+    }
+    assert!(svg.contains("<circle") && svg.contains("<path d=\"M"), "discs and curves");
+    let png = image::open(at("figure.png")).unwrap();
+    assert_eq!((png.width(), png.height()), (1800, 1400));
+    if let Some(to) = std::env::var_os("SPARSESCOPE_PICTURE") {
+        let to = std::path::Path::new(&to);
+        fs::copy(at("figure.png"), to.join("figure.png")).unwrap();
+        fs::copy(at("figure.svg"), to.join("figure.svg")).unwrap();
+    }
+
+    let wrong = [&export[..], &["png", "--out", &at("figure.svg")]].concat();
+    fails(&wrong, 2, &["ends in .png"]);
+    fails(&["circuit", "import", &at("figure.svg"), "--out", &back], 2, &["no attribution graph"]);
+    fails(&["circuit", "import", &at("none"), "--out", &back], 1, &["none"]);
+}
+
+#[test]
+fn a_frame_of_the_graph_is_measured() {
+    let bench = works(&["bench", "graph", "--nodes", "60", "--edges", "200", "--frames", "3"]);
+    for doing in ["hovering", "moving", "zooming"] {
+        assert!(bench[doing]["median_ms"].as_f64().unwrap() > 0.0);
+    }
+}
