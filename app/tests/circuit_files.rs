@@ -49,7 +49,8 @@ fn a_circuit_is_exported_drawn_and_read_back() {
         fs::copy(at("figure.svg"), to.join("figure.svg")).unwrap();
     }
 
-    let wrong = [&export[..], &["png", "--out", &at("figure.svg")]].concat();
+    let name = at("figure.svg");
+    let wrong = [&export[..], &["png", "--out", &name]].concat();
     fails(&wrong, 2, &["ends in .png"]);
     fails(&["circuit", "import", &at("figure.svg"), "--out", &back], 2, &["no attribution graph"]);
     fails(&["circuit", "import", &at("none"), "--out", &back], 1, &["none"]);

@@ -11,6 +11,8 @@ use egui::Context;
 use sparsescope_core::Result;
 use sparsescope_core::circuits::Imported;
 use sparsescope_core::llama::Site;
+use sparsescope_core::workspace::CircuitId;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,7 +53,8 @@ impl Sparsescope {
                 browse::ask_circuit(browse::CircuitFile::Open, self.sender.clone(), wake);
             }
             GraphCommand::OpenFileAt(path) => {
-                let read = move || work::open_file(&path);
+                let workspace = self.state.workspace.clone();
+                let read = move || work::bring_in(&workspace, &path);
                 self.start_graph("Open a circuit", read, GraphEvent::Opened);
             }
             GraphCommand::CompareWith(id) => {
@@ -87,10 +90,10 @@ impl Sparsescope {
         self.state.circuit.graph = GraphState {
             known: Some(version),
             version: old.version + 1,
+            // Labels that came with its file stay until better ones are known.
+            labels: if old.view_of(version).is_some() { old.labels } else { BTreeMap::new() },
             view: old.view,
             other: old.other,
-            // Those that came with a file stay until better ones are known.
-            labels: old.labels,
             ..GraphState::default()
         };
         let Some(circuit) = self.state.circuit.circuit.clone() else { return };
@@ -169,7 +172,7 @@ impl Sparsescope {
                 Err(error) => self.failed(error),
             },
             GraphEvent::Opened(outcome) => match outcome {
-                Ok(imported) => self.circuit_opened(imported),
+                Ok((imported, id)) => self.circuit_opened(imported, id),
                 Err(error) => self.failed(error),
             },
             GraphEvent::Other(outcome) => {
@@ -202,15 +205,15 @@ impl Sparsescope {
         }
     }
 
-    fn circuit_opened(&mut self, imported: Imported) {
+    fn circuit_opened(&mut self, imported: Imported, id: CircuitId) {
         let Imported { circuit, view, labels, notes } = imported;
         let open = &mut self.state.circuit;
         open.version += 1;
-        open.id = None;
+        open.id = Some(id);
         open.origin = None;
         open.failure = None;
         open.graph = GraphState {
-            view: Some(view),
+            view: Some((open.version, view)),
             version: open.graph.version + 1,
             ..GraphState::default()
         };
@@ -221,6 +224,7 @@ impl Sparsescope {
         }
         open.circuit = Some(Arc::new(circuit));
         self.find_origin();
+        self.list_circuits(|_| Ok(()));
         self.state.screen = Screen::Circuit;
         self.forms.circuit.part = CircuitPart::Graph;
         for note in notes {

@@ -6,6 +6,7 @@ use sparsescope_core::Result;
 use sparsescope_core::circuits::Imported;
 use sparsescope_core::features::LatentDetail;
 use sparsescope_core::llama::Site;
+use sparsescope_core::workspace::CircuitId;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ pub enum GraphEvent {
     Kept(Result<()>),
     /// A file was written.
     Saved(Result<PathBuf>),
-    /// A file was opened.
-    Opened(Result<Imported>),
+    /// A file was opened, and its circuit kept.
+    Opened(Result<(Imported, CircuitId)>),
     /// The circuit to compare with.
     Other(Result<Other>),
 }

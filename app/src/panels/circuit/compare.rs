@@ -38,7 +38,7 @@ pub fn compare(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
     };
     let graph = &mut form.graph;
     if graph.of != Some(state.version) {
-        graph.begin(&circuit, state.version, state.graph.view.clone());
+        graph.begin(&circuit, state.version, state.graph.view_of(state.version));
     }
     if state.graph.known != Some(state.version) {
         send(cx, GraphCommand::Know);

@@ -11,8 +11,9 @@ use std::sync::Arc;
 /// The graph.
 #[derive(Debug, Default)]
 pub struct GraphState {
-    /// How the open circuit was arranged when it was saved. Looked at when the circuit is opened.
-    pub view: Option<View>,
+    /// How the circuit of this count was arranged in the file it was opened from. Looked at when
+    /// its graph is first shown.
+    pub view: Option<(u64, View)>,
     /// The circuit (by its count) that the following is known of or asked for.
     pub known: Option<u64>,
     /// The dictionary of the workspace at each site.
@@ -43,6 +44,11 @@ pub struct Other {
 }
 
 impl GraphState {
+    /// How the circuit of this count was arranged in the file it was opened from.
+    pub fn view_of(&self, version: u64) -> Option<View> {
+        self.view.clone().filter(|(of, _)| *of == version).map(|(_, view)| view)
+    }
+
     /// What a latent is called, if it has a label.
     pub fn label(&self, site: Site, latent: u32) -> Option<&str> {
         self.labels.get(&(site, latent)).map(String::as_str)

@@ -41,7 +41,7 @@ pub fn graph(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
     let state = &cx.state.circuit;
     let form = &mut form.graph;
     if form.of != Some(state.version) {
-        form.begin(&circuit, state.version, state.graph.view.clone());
+        form.begin(&circuit, state.version, state.graph.view_of(state.version));
     }
     if state.graph.known != Some(state.version) {
         send(cx, GraphCommand::Know);
