@@ -74,7 +74,7 @@ fn made(nodes: usize, edges: usize) -> Graph {
     const COLUMNS: usize = 8;
     let value = |i: usize| {
         let size = ((i * 7919 + 13) % 997) as f32 / 997.0;
-        size.powi(3) * if i % 3 == 0 { -1.0 } else { 1.0 }
+        size.powi(3) * if i.is_multiple_of(3) { -1.0 } else { 1.0 }
     };
     let mut all: Vec<Node> = (0..nodes)
         .map(|i| Node {
@@ -133,7 +133,11 @@ fn measure(args: &GraphArgs, doing: Doing) -> Vec<f64> {
             });
         }
         if doing == Doing::Zooming {
-            events.push(Event::Zoom(if frame / 20 % 2 == 0 { 1.04 } else { 1.0 / 1.04 }));
+            events.push(Event::Zoom(if (frame / 20).is_multiple_of(2) {
+                1.04
+            } else {
+                1.0 / 1.04
+            }));
         }
         let input = RawInput {
             screen_rect: Some(Rect::from_min_size(Pos2::ZERO, size)),

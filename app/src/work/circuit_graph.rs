@@ -201,14 +201,14 @@ pub fn open_file(path: &Path) -> Result<Imported> {
 }
 
 /// Opens a file and keeps its circuit and view in the workspace.
-pub fn bring_in(workspace: &Path, path: &Path) -> Result<(Imported, CircuitId)> {
+pub fn bring_in(workspace: &Path, path: &Path) -> Result<(Box<Imported>, CircuitId)> {
     let read = open_file(path)?;
     let name = path.file_stem().map_or("circuit".into(), |stem| stem.to_string_lossy());
     let name = name.trim_end_matches(".graph");
     let db = Workspace::open(workspace)?;
     let id = db.save_circuit(name, &read.circuit, None)?;
     db.save_circuit_view(id, &read.view)?;
-    Ok((read, id))
+    Ok((Box::new(read), id))
 }
 
 /// What latents are called, by node.

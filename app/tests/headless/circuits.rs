@@ -55,7 +55,7 @@ pub fn circuit(nodes: usize, edges: usize, aggregation: Aggregation) -> Circuit 
             effect: Estimate { mean, error },
             clean,
             patch: clean * noise(i, 11) as f32,
-            exact: (mean.abs() > 0.3).then(|| Estimate { mean: mean * 0.94, error: error * 1.1 }),
+            exact: (mean.abs() > 0.3).then_some(Estimate { mean: mean * 0.94, error: error * 1.1 }),
             stability: Some((0.5 + 0.5 * mean.abs().min(1.0)) as f32),
         });
     }

@@ -172,7 +172,7 @@ impl Sparsescope {
                 Err(error) => self.failed(error),
             },
             GraphEvent::Opened(outcome) => match outcome {
-                Ok((imported, id)) => self.circuit_opened(imported, id),
+                Ok((imported, id)) => self.circuit_opened(*imported, id),
                 Err(error) => self.failed(error),
             },
             GraphEvent::Other(outcome) => {

@@ -21,7 +21,7 @@ pub enum GraphEvent {
     /// A file was written.
     Saved(Result<PathBuf>),
     /// A file was opened, and its circuit kept.
-    Opened(Result<(Imported, CircuitId)>),
+    Opened(Result<(Box<Imported>, CircuitId)>),
     /// The circuit to compare with.
     Other(Result<Other>),
 }

@@ -5,7 +5,7 @@ use egui::vec2;
 pub fn graph_of(n: usize, rows: usize, columns: usize) -> Graph {
     let value = |i: usize| {
         let size = ((i * 7919 + 13) % 997) as f32 / 997.0;
-        size.powi(3) * if i % 3 == 0 { -1.0 } else { 1.0 }
+        size.powi(3) * if i.is_multiple_of(3) { -1.0 } else { 1.0 }
     };
     let mut nodes: Vec<Node> = (0..n)
         .map(|i| Node {

@@ -150,13 +150,7 @@ pub fn menu(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circuit, o
                 ui.close();
             }
         }
-        _ if nodes.len() > 1 => {
-            if ui.button("Make a group of them (G)").clicked() {
-                groups::make(form, &nodes);
-                ui.close();
-            }
-        }
-        Item::Node(node) => {
+        Item::Node(node) if nodes.len() == 1 => {
             if let Some(g) = form.history.view().group_of(node)
                 && ui.button("Close its group").clicked()
             {
@@ -171,7 +165,12 @@ pub fn menu(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circuit, o
                 ui.close();
             }
         }
-        _ => {}
+        _ => {
+            if ui.button("Make a group of them (G)").clicked() {
+                groups::make(form, &nodes);
+                ui.close();
+            }
+        }
     }
 }
 
