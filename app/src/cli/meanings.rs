@@ -1,16 +1,17 @@
 //! `meanings`: what the latents of dictionaries tell of the built-in world.
 
+use super::circuit::folders;
 use super::input::{ModelArgs, open_model};
 use super::report::Report;
 use super::table::{Style, Table, figure};
 use super::{Global, watch};
 use clap::Args;
 use serde_json::json;
+use sparsescope_core::Result;
 use sparsescope_core::demo::{Meanings, TruthRequest, meanings};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::sae::Sae;
-use sparsescope_core::{Error, IoContext as _, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Say what the latents of a dictionary tell of the built-in world: number, gender, topic, …
 #[derive(Args, Clone)]
@@ -65,29 +66,4 @@ fn look(ctx: &JobContext, args: &MeaningsArgs, global: &Global) -> Result<Vec<Me
     }
     told.sort_by_key(|one| one.site);
     Ok(told)
-}
-
-/// The dictionary in `folder`, or those in the folders in it.
-///
-/// # Errors
-/// There is none.
-pub fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    if Sae::is_at(folder) {
-        return Ok(vec![folder.to_owned()]);
-    }
-    let what = || format!("Could not read {}", folder.display());
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).doing(what)? {
-        found.push(entry.doing(what)?.path());
-    }
-    found.retain(|path| Sae::is_at(path));
-    found.sort();
-    if found.is_empty() {
-        return Err(Error::format(
-            format!("There is no dictionary in {}", folder.display()),
-            "neither it nor a folder in it holds a sae.json and a sae.safetensors of Sparsescope",
-            "Name the folder that was given as --out",
-        ));
-    }
-    Ok(found)
 }

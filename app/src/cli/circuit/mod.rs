@@ -1,5 +1,6 @@
 //! `circuit`: find circuits, connect them, judge them, write them for others.
 
+mod compare;
 mod edges;
 mod export;
 mod find;
@@ -29,6 +30,7 @@ pub struct CircuitArgs {
 enum What {
     Find(Box<find::FindArgs>),
     Edges(Box<edges::EdgesArgs>),
+    Compare(compare::CompareArgs),
     Export(export::ExportArgs),
     Import(export::ImportArgs),
 }
@@ -41,6 +43,7 @@ pub fn run(args: &CircuitArgs, global: &Global) -> Result<Report> {
     match &args.what {
         What::Find(args) => find::run(args, global),
         What::Edges(args) => edges::run(args, global),
+        What::Compare(args) => compare::run(args),
         What::Export(args) => export::export(args),
         What::Import(args) => export::import(args),
     }
@@ -103,7 +106,10 @@ impl BasesArgs {
 }
 
 /// The folders of dictionaries in `dir`, or itself.
-fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// There are none.
+pub fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
     let what = || format!("Could not look into {}", dir.display());
     if Sae::is_at(dir) {
         return Ok(vec![dir.to_owned()]);
