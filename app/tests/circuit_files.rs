@@ -39,7 +39,13 @@ fn a_circuit_is_exported_drawn_and_read_back() {
     }
     let svg = fs::read_to_string(at("figure.svg")).unwrap();
     assert!(svg.contains("width=\"900\" height=\"700\""));
-    for word in ["A figure", "supports the behaviour", "logit difference", "a name &amp; more"] {
+    for word in [
+        "A figure",
+        "supports the behaviour",
+        "F(clean) − F(node changed)",
+        "logit difference",
+        "a name &amp; more",
+    ] {
         assert!(svg.contains(word), "{word}");
     }
     assert!(svg.contains("<circle") && svg.contains("<path d=\"M"), "discs and curves");

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Height of title and legend.
 const ABOVE: f32 = 58.0;
-const BELOW: f32 = 40.0;
+const BELOW: f32 = 52.0;
 
 /// A graph with what has to be said of it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,8 +67,17 @@ pub fn draw(figure: &Figure) -> Option<Taken> {
                 );
                 let look = Look { marks: &[], version: 0, framing: false, said: "" };
                 graph(&mut child, &mut canvas, &figure.graph, 1, &look, room);
-                let corner = pos2(20.0, size.y - BELOW / 2.0 - 2.0);
-                legend(ui.painter(), &figure.graph, corner, false);
+                let corner = pos2(20.0, size.y - BELOW / 2.0 - 8.0);
+                let used = legend(ui.painter(), &figure.graph, corner, false);
+                // The sign convention, beside the legend or in a line of its own.
+                let said = "effect of a node = F(clean) − F(node changed)";
+                let room = size.x - corner.x - used - 24.0;
+                let (at, align) = match room > 270.0 {
+                    true => (pos2(size.x - 20.0, corner.y), Align2::RIGHT_CENTER),
+                    false => (corner + vec2(0.0, 17.0), Align2::LEFT_CENTER),
+                };
+                let font = FontId::proportional(size::SMALL);
+                ui.painter().text(at, align, said, font, p.weak);
             });
         });
         output.textures_delta.clear();
