@@ -277,3 +277,27 @@ fn nodes_in_a_frame_become_a_group_that_is_kept_alone() {
     harness.run_steps(3);
     assert!(form(&mut harness).keep.is_none());
 }
+
+#[test]
+fn a_right_click_cuts_and_scales() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut harness = window(dir.path(), vec2(1280.0, 800.0), 1.0, Theme::Dark);
+    still(&mut harness, &medium);
+    let node = strongest(harness.state_mut());
+    let at = place(&mut harness, Item::Node(node));
+    harness.hover_at(at);
+    harness.run_steps(2);
+    for pressed in [true, false] {
+        let button = egui::PointerButton::Secondary;
+        let modifiers = Modifiers::NONE;
+        harness.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers });
+        harness.run_steps(2);
+    }
+    harness.get_by_label("Scale by 2…").click();
+    harness.run_steps(3);
+    assert_eq!(form(&mut harness).history.view().cut_of(node), Some(CutOp::Scale(2.0)));
+    assert_eq!(form(&mut harness).chosen, Some(Item::Node(node)), "its number can be changed");
+    harness.get_by_label("Zero").click();
+    harness.run_steps(3);
+    assert_eq!(form(&mut harness).history.view().cut_of(node), Some(CutOp::Zero));
+}

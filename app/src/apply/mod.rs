@@ -118,6 +118,10 @@ impl Sparsescope {
         if screen == Screen::Data && self.state.data.preview.is_none() {
             self.preview_again();
         }
+        if screen == Screen::Circuit && self.started {
+            // Labels may have been written meanwhile.
+            self.state.circuit.graph.known_with = None;
+        }
         if screen == Screen::Circuit && self.started && !self.state.circuit.task.listed {
             self.list_circuits(|_| Ok(()));
         }

@@ -153,6 +153,7 @@ pub fn open(state: &mut State, circuit: Circuit) {
     }
     state.circuit.version += 1;
     graph.known = Some(state.circuit.version);
+    graph.known_with = state.model.facts.as_ref().map(|f| f.hash.clone());
     state.circuit.circuit = Some(Arc::new(circuit));
 }
 

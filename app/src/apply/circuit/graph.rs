@@ -12,7 +12,6 @@ use sparsescope_core::Result;
 use sparsescope_core::circuits::Imported;
 use sparsescope_core::llama::Site;
 use sparsescope_core::workspace::CircuitId;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -87,15 +86,23 @@ impl Sparsescope {
     fn know_circuit(&mut self) {
         let version = self.state.circuit.version;
         let old = std::mem::take(&mut self.state.circuit.graph);
-        self.state.circuit.graph = GraphState {
+        let known_with = self.state.model.facts.as_ref().map(|f| f.hash.clone());
+        let mut new = GraphState {
             known: Some(version),
+            known_with,
             version: old.version + 1,
-            // Labels that came with its file stay until better ones are known.
-            labels: if old.view_of(version).is_some() { old.labels } else { BTreeMap::new() },
-            view: old.view,
-            other: old.other,
             ..GraphState::default()
         };
+        if old.known == Some(version) {
+            // Looked up again: what was known stays until the answer is there.
+            (new.saes, new.labels, new.cards) = (old.saes, old.labels, old.cards);
+            new.circuits = old.circuits;
+        } else if old.view_of(version).is_some() {
+            // Labels that came with its file.
+            new.labels = old.labels;
+        }
+        (new.view, new.other) = (old.view, old.other);
+        self.state.circuit.graph = new;
         let Some(circuit) = self.state.circuit.circuit.clone() else { return };
         let (workspace, bases) = (self.state.workspace.clone(), self.bases.clone());
         let (model, id) = (self.model.clone(), self.state.circuit.id);

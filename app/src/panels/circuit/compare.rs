@@ -40,7 +40,8 @@ pub fn compare(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
     if graph.of != Some(state.version) {
         graph.begin(&circuit, state.version, state.graph.view_of(state.version));
     }
-    if state.graph.known != Some(state.version) {
+    let model = cx.state.model.facts.as_ref().map(|f| f.hash.as_str());
+    if !state.graph.is_known(state.version, model) {
         send(cx, GraphCommand::Know);
     }
     chooser(ui, cx);

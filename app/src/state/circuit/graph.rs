@@ -16,6 +16,8 @@ pub struct GraphState {
     pub view: Option<(u64, View)>,
     /// The circuit (by its count) that the following is known of or asked for.
     pub known: Option<u64>,
+    /// The model (by its hash) that was in use then.
+    pub known_with: Option<String>,
     /// The dictionary of the workspace at each site.
     pub saes: BTreeMap<Site, SaeId>,
     /// What latents are called.
@@ -44,6 +46,11 @@ pub struct Other {
 }
 
 impl GraphState {
+    /// Whether what is known of it is of this circuit and this model.
+    pub fn is_known(&self, version: u64, model: Option<&str>) -> bool {
+        self.known == Some(version) && self.known_with.as_deref() == model
+    }
+
     /// How the circuit of this count was arranged in the file it was opened from.
     pub fn view_of(&self, version: u64) -> Option<View> {
         self.view.clone().filter(|(of, _)| *of == version).map(|(_, view)| view)

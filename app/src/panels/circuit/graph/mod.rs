@@ -43,7 +43,8 @@ pub fn graph(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
     if form.of != Some(state.version) {
         form.begin(&circuit, state.version, state.graph.view_of(state.version));
     }
-    if state.graph.known != Some(state.version) {
+    let model = cx.state.model.facts.as_ref().map(|f| f.hash.as_str());
+    if !state.graph.is_known(state.version, model) {
         send(cx, GraphCommand::Know);
     }
     keys(ui, form);

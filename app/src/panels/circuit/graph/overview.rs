@@ -10,6 +10,7 @@ use crate::widgets::card::{button, card, icon_button, weak};
 use crate::widgets::icon::Icon;
 use egui::{Align, Label, Layout, Ui};
 use sparsescope_core::circuits::{Circuit, Node, Unit};
+use std::collections::BTreeSet;
 
 /// Nodes that are listed.
 const LISTED: usize = 40;
@@ -105,7 +106,8 @@ fn strongest(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circuit) 
         .map(|n| (n.node, n.effect.mean))
         .collect();
     if searched {
-        nodes.retain(|(n, _)| form.drawn.found.contains(n));
+        let found: BTreeSet<&Node> = form.drawn.found.iter().collect();
+        nodes.retain(|(n, _)| found.contains(n));
     }
     nodes.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
     if nodes.is_empty() {
