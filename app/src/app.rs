@@ -16,6 +16,7 @@ use crate::widgets::icon::{self, Icon};
 use crate::widgets::{job_bar::job_bar, notice::notices};
 use crate::work::circuit::OpenBases;
 use crate::work::saes::OpenSaes;
+use crate::work::verdict::OpenJudge;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use egui::{
     Align2, CentralPanel, Context, Frame, Id, Key, KeyboardShortcut, Margin, Modifiers, Order,
@@ -102,6 +103,8 @@ pub struct Sparsescope {
     pub(crate) saes: OpenSaes,
     /// The dictionaries that circuits are looked at with.
     pub(crate) bases: OpenBases,
+    /// The judge of the circuit that was judged last.
+    pub(crate) judge: OpenJudge,
     /// What is asked of the run under way.
     pub(crate) requests: Requests,
     pub(crate) sender: Sender<Command>,
@@ -134,6 +137,7 @@ impl Sparsescope {
             device,
             saes: OpenSaes::default(),
             bases: OpenBases::default(),
+            judge: OpenJudge::default(),
             requests: Requests::default(),
             sender,
             receiver,

@@ -18,7 +18,7 @@ use sparsescope_core::workspace::{SaeId, SaeRecord};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use circuit::{CircuitState, GraphState, Other, Prepared, TaskState, VerdictState};
+pub use circuit::{CircuitState, GraphState, Other, Prepared, SizeCurves, TaskState, VerdictState};
 pub use directions::{CompareState, Compared, DirectionsState, Relatives};
 pub use labels::{LabelsState, Planned, SearchState};
 pub use latent::LatentState;

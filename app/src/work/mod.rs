@@ -17,3 +17,4 @@ pub mod saes;
 pub mod sweep;
 pub mod tour;
 pub mod train;
+pub mod verdict;

@@ -154,6 +154,7 @@ pub fn open(state: &mut State, circuit: Circuit) {
     state.circuit.version += 1;
     graph.known = Some(state.circuit.version);
     graph.known_with = state.model.facts.as_ref().map(|f| f.hash.clone());
+    super::verdicts::judge(state, &circuit);
     state.circuit.circuit = Some(Arc::new(circuit));
 }
 

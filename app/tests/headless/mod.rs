@@ -8,6 +8,7 @@ pub mod labelling;
 pub mod reading;
 pub mod soft;
 pub mod tasks;
+pub mod verdicts;
 
 use egui::{Theme, Vec2};
 use egui_kittest::Harness;

@@ -1,6 +1,6 @@
 //! A task's pairs as tokens, and what could not be used of it.
 
-use super::{Change, Metric, Pair, Task, TaskMark};
+use super::{Aggregation, Change, Circuit, Metric, Pair, Task, TaskMark};
 use crate::error::{Error, Result};
 use crate::llama::{Model, TokenizerHandle};
 use rand::seq::SliceRandom;
@@ -259,6 +259,21 @@ impl Examples {
             self.only(|example| !held.contains(&example.pair)),
             self.only(|example| held.contains(&example.pair)),
         )
+    }
+
+    /// The pairs to judge `circuit` by, and whether they were held out when it was found: the half
+    /// that its seed holds out, without any pair that it used (of its length, where its nodes
+    /// stand at positions); where nothing is held out, all of them.
+    pub fn to_judge(&self, circuit: &Circuit) -> (Self, bool) {
+        let then = &circuit.conventions;
+        let all = match then.spec.aggregation {
+            // A position means nothing in a prompt of another length.
+            Aggregation::PerPosition => self.of_length(then.task.positions),
+            Aggregation::Summed => self.clone(),
+        };
+        let used: BTreeSet<usize> = then.task.used.iter().copied().collect();
+        let held = all.split(then.spec.seed).1.only(|example| !used.contains(&example.pair));
+        if held.kept.is_empty() { (all, false) } else { (held, true) }
     }
 
     /// What a circuit says of the task it was found on: `task` is the one these were prepared of.

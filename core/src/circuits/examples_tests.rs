@@ -123,6 +123,36 @@ fn halves_share_no_prompt_and_follow_the_seed() {
 }
 
 #[test]
+fn a_circuit_is_judged_by_pairs_that_it_did_not_see() {
+    let example = |pair: usize| Example {
+        pair,
+        clean: vec![1, 5 + pair as u32, if pair < 12 { 3 } else { 4 }],
+        patch: None,
+        right: vec![],
+        wrong: vec![],
+        negate: false,
+        case: String::new(),
+    };
+    let mut all = Examples { kept: (0..20).map(example).collect(), left_out: Vec::new() };
+    all.kept.push(Example { clean: vec![1, 2, 3, 4], ..example(20) });
+    let mut circuit = Circuit::default();
+    circuit.conventions.spec.seed = 6;
+    let (found, held) = all.split(6);
+    circuit.conventions.task.used = found.kept.iter().map(|e| e.pair).collect();
+    assert_eq!(all.to_judge(&circuit), (held.clone(), true));
+    circuit.conventions.task.used.push(held.kept[0].pair);
+    let (judged, held_out) = all.to_judge(&circuit);
+    assert!(held_out && judged.kept[..] == held.kept[1..]);
+    circuit.conventions.task.used = (0..=20).collect();
+    assert_eq!(all.to_judge(&circuit), (all.clone(), false));
+    circuit.conventions.task.used.clear();
+    circuit.conventions.spec.aggregation = Aggregation::PerPosition;
+    circuit.conventions.task.positions = 4;
+    let (judged, held_out) = all.to_judge(&circuit);
+    assert_eq!((judged.kept.len(), held_out), (1, false), "a single pair of that length");
+}
+
+#[test]
 fn the_commonest_length_is_found() {
     let example = |pair: usize, length: usize| Example {
         pair,

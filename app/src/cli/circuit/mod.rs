@@ -2,8 +2,10 @@
 
 mod compare;
 mod edges;
+mod eval;
 mod export;
 mod find;
+mod tasks;
 
 use super::Global;
 use super::input::{ModelArgs, open_model};
@@ -31,6 +33,8 @@ enum What {
     Find(Box<find::FindArgs>),
     Edges(Box<edges::EdgesArgs>),
     Compare(compare::CompareArgs),
+    Eval(Box<eval::EvalArgs>),
+    Tasks(Box<tasks::TasksArgs>),
     Export(export::ExportArgs),
     Import(export::ImportArgs),
 }
@@ -44,6 +48,8 @@ pub fn run(args: &CircuitArgs, global: &Global) -> Result<Report> {
         What::Find(args) => find::run(args, global),
         What::Edges(args) => edges::run(args, global),
         What::Compare(args) => compare::run(args),
+        What::Eval(args) => eval::run(args, global),
+        What::Tasks(args) => tasks::run(args, global),
         What::Export(args) => export::export(args),
         What::Import(args) => export::import(args),
     }

@@ -22,7 +22,7 @@ use crate::forms::{CircuitForm, CircuitPart, DataForm};
 use crate::state::Screen;
 use crate::theme;
 use crate::widgets::card::{failure, ring, screen_head};
-use egui::Ui;
+use egui::{Frame, Margin, Panel, Ui};
 
 /// Draws the screen.
 pub fn circuit(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm, data: &DataForm) {
@@ -71,8 +71,17 @@ pub fn circuit(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm, data: &DataForm
     match form.part {
         CircuitPart::Task => task::task(ui, cx, form, data),
         CircuitPart::Graph => {
+            if found {
+                Panel::bottom("verdict")
+                    .exact_size(verdict::HEIGHT + 26.0)
+                    .resizable(false)
+                    .show_separator_line(false)
+                    .frame(Frame::new().inner_margin(Margin { top: 8, bottom: 10, ..Margin::ZERO }))
+                    .show(ui, |ui| verdict::verdict(ui, cx, form));
+            }
             graph::graph(ui, cx, form);
-            verdict::verdict(ui, cx, form);
+            // What was changed in this frame is judged from this frame on.
+            verdict::follow(cx, form);
         }
         CircuitPart::Faithfulness => faithfulness::faithfulness(ui, cx, form),
         CircuitPart::Compare => compare::compare(ui, cx, form),

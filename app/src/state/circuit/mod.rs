@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use graph::{GraphState, Other};
 pub use task::{Prepared, TaskState};
-pub use verdict::VerdictState;
+pub use verdict::{SizeCurves, VerdictState};
 
 /// The circuit screen.
 #[derive(Debug, Default)]

@@ -10,8 +10,9 @@ use crate::llama::{Model, Site, Tokens};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-/// Prompts that run as one.
-const PROMPTS: usize = 256;
+/// Prompts that run as one: few, since batches run side by side, and always as many, so that the
+/// number of threads changes no bit.
+const PROMPTS: usize = 10;
 
 /// Values by site.
 pub(super) type BySite = BTreeMap<Site, Arc<Values>>;

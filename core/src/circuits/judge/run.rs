@@ -30,6 +30,9 @@ pub(super) struct Outcome {
     pub next: Vec<Vec<NextToken>>,
 }
 
+/// F of a pair, whether it is right, and the likeliest next tokens.
+type Looked = (f64, bool, Vec<NextToken>);
+
 /// The residual stream of a pass over each batch: the output of the embedding and of every block.
 pub(super) type Streams = Vec<BTreeMap<Site, Tensor>>;
 
@@ -53,13 +56,6 @@ impl Judge {
         cuts: &[Cut],
         keep: bool,
     ) -> Result<(Outcome, Streams)> {
-        let count = self.examples.kept.len();
-        let mut out = Outcome {
-            value: vec![0.0; count],
-            right: vec![false; count],
-            next: vec![Vec::new(); count],
-        };
-        let mut streams = Streams::new();
         let known = if cuts.is_empty() { None } else { self.memory.streams(which) };
         let from = cuts.iter().flat_map(|cut| &cut.nodes).map(|node| before(node.site)).min();
         let from = from.flatten();
@@ -70,9 +66,11 @@ impl Judge {
             read.sort_unstable();
             read.dedup();
         }
-        let check = || ctx.check();
-        for (i, batch) in self.batches.iter().enumerate() {
-            ctx.check()?;
+        ctx.check()?;
+        let one = |(i, batch): (usize, &Batch)| {
+            // Shared threads must not wait for a pause.
+            let check = || ctx.check_cancelled();
+            check()?;
             let begun = known.as_ref().zip(from).and_then(|(streams, from)| {
                 let value = streams.get(i)?.get(&from)?;
                 // Only what comes after can be read.
@@ -93,16 +91,31 @@ impl Judge {
                 ..Plan::default()
             };
             let pass = self.model.forward(&batch.tokens, &plan)?;
-            self.look(batch, &pass, gauge_site, &mut out)?;
-            if keep {
-                streams.push(pass.sites);
+            let looked = self.look(batch, &pass, gauge_site)?;
+            Ok((looked, if keep { pass.sites } else { BTreeMap::new() }))
+        };
+        let all: Vec<(Vec<Looked>, _)> =
+            self.batches.par_iter().enumerate().map(one).collect::<Result<_>>()?;
+        let count = self.examples.kept.len();
+        let mut out = Outcome {
+            value: vec![0.0; count],
+            right: vec![false; count],
+            next: vec![Vec::new(); count],
+        };
+        let mut streams = Streams::new();
+        for (batch, (looked, sites)) in self.batches.iter().zip(all) {
+            for (&place, (value, right, next)) in batch.places.iter().zip(looked) {
+                out.value[place] = value;
+                out.right[place] = right;
+                out.next[place] = next;
             }
+            streams.push(sites);
         }
         Ok((out, streams))
     }
 
-    /// Takes what is wanted of a pass over `batch`.
-    fn look(&self, batch: &Batch, pass: &Pass, site: Site, out: &mut Outcome) -> Result<()> {
+    /// What is wanted of a pass over `batch`, pair by pair.
+    fn look(&self, batch: &Batch, pass: &Pass, site: Site) -> Result<Vec<Looked>> {
         let absent = |what: &str| Error::internal("The circuit was not judged", what.to_owned());
         let x = pass.sites.get(&site).ok_or_else(|| absent("the metric's site was not read"))?;
         let rows: Vec<usize> = (0..batch.places.len()).collect();
@@ -110,20 +123,18 @@ impl Judge {
         let logits = pass.logits.as_ref().ok_or_else(|| absent("the pass gave no logits"))?;
         let logits = numbers(logits)?;
         let vocab = logits.len() / batch.places.len();
-        let next: Vec<Vec<NextToken>> =
-            logits.par_chunks(vocab).map(|row| self.model.likeliest(row, NEXT)).collect();
-        for ((&place, value), next) in batch.places.iter().zip(values).zip(next) {
-            let example = &self.examples.kept[place];
-            out.value[place] = value;
-            out.right[place] = match self.spec.metric {
+        let looked = |((row, &place), value): ((&[f32], &usize), f64)| {
+            let next = self.model.likeliest(row, NEXT);
+            let right = match self.spec.metric {
                 Metric::LogProbability => {
-                    next.first().is_some_and(|best| example.right.contains(&best.id))
+                    let answers = &self.examples.kept[place].right;
+                    next.first().is_some_and(|best| answers.contains(&best.id))
                 }
                 _ => value > 0.0,
             };
-            out.next[place] = next;
-        }
-        Ok(())
+            (value, right, next)
+        };
+        Ok(logits.chunks(vocab).zip(&batch.places).zip(values).map(looked).collect())
     }
 }
 
