@@ -1,6 +1,6 @@
 //! How active the nodes of a circuit are.
 
-use super::effects::{Setup, batches, encode, output};
+use super::effects::{Setup, batches, output};
 use super::{Basis, CircuitNode, Example, Node, Unit};
 use crate::activations::numbers;
 use crate::error::Result;
@@ -78,7 +78,7 @@ fn read(
             }
             continue;
         };
-        let latents = encode(sae, *site, &x)?;
+        let latents = setup.encode(sae, *site, &x)?;
         for row in 0..latents.rows() {
             let (index, value) = latents.row(row);
             for (latent, value) in index.iter().zip(value) {

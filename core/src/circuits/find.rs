@@ -52,8 +52,7 @@ pub fn find<E>(
     let mut gathered = Gathered::default();
     done.into_iter().for_each(|effects| gathered.add(effects));
     // A node that passes the threshold in no pair cannot do so in any mean.
-    let within = |e: &(u32, f32)| e.1.abs() > spec.node_threshold;
-    let (candidates, all) = gathered.candidates(|c| c.effects.iter().any(within));
+    let (candidates, all) = gathered.candidates(spec.node_threshold);
     let means: Vec<f64> = candidates.iter().map(|c| c.estimate(pairs).mean).collect();
     let places = kept(&means, spec);
     let stability = stability::stability(ctx, &candidates, &places, pairs, spec)?;

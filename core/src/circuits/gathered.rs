@@ -67,23 +67,20 @@ impl Gathered {
         }
     }
 
-    /// Every node that has an effect in some pair, in the order of the forward pass, if it passes
-    /// `wanted`; and how many there are at all.
-    pub(super) fn candidates(
-        mut self,
-        wanted: impl Fn(&Candidate) -> bool + Sync,
-    ) -> (Vec<Candidate>, usize) {
+    /// Every node, in the order of the forward pass, whose effect
+    /// exceeds `least` in size in some pair; and how many have an effect at all.
+    pub(super) fn candidates(mut self, least: f32) -> (Vec<Candidate>, usize) {
         let (mut out, mut all) = (Vec::new(), 0);
         for (site, entries) in &mut self.sites {
             entries.par_sort_unstable_by_key(|e| (e.position, e.unit, e.pair));
             for group in entries.chunk_by(|a, b| (a.position, a.unit) == (b.position, b.unit)) {
                 all += 1;
+                if !group.iter().any(|e| e.effect.abs() > least) {
+                    continue;
+                }
                 let node = Node { site: *site, position: group[0].position, unit: group[0].unit };
                 let effects = group.iter().map(|e| (e.pair, e.effect)).collect();
-                let candidate = Candidate { node, effects };
-                if wanted(&candidate) {
-                    out.push(candidate);
-                }
+                out.push(Candidate { node, effects });
             }
         }
         (out, all)

@@ -14,6 +14,19 @@ impl Sae {
     /// # Errors
     /// `rows` is not a whole number of rows, or holds a NaN or an infinity.
     pub fn encode(&self, rows: &[f32]) -> Result<Latents> {
+        self.encode_by(&self.packed(), rows)
+    }
+
+    /// The encoder as [`Sae::encode_by`] wants it: worth keeping where small batches are encoded
+    /// again and again. It is as large as the encoder itself.
+    pub(crate) fn packed(&self) -> Packed {
+        let mut packed = Packed::new();
+        packed.pack(&self.encoder, &self.b_enc, None);
+        packed
+    }
+
+    /// As [`Sae::encode`], bit for bit, with an encoder that was packed before.
+    pub(crate) fn encode_by(&self, packed: &Packed, rows: &[f32]) -> Result<Latents> {
         self.check_rows(rows)?;
         let mut seen = Cow::Borrowed(rows);
         if self.wiring == Wiring::Centred {
@@ -21,8 +34,6 @@ impl Sae {
         }
         let m = self.latents();
         let mut out = Latents::new(m);
-        let mut packed = Packed::new();
-        packed.pack(&self.encoder, &self.b_enc, None);
         let threshold = &self.extra.threshold[..];
         let go_on = || Ok(());
         let select = match self.architecture {
@@ -32,23 +43,23 @@ impl Sae {
             }
             Architecture::JumpRelu { .. } => {
                 let make = || Above::new(Bound::Each(threshold));
-                kernels::sift(&seen, &packed, None, make, &mut out, &go_on)?;
+                kernels::sift(&seen, packed, None, make, &mut out, &go_on)?;
                 return Ok(out);
             }
             Architecture::BatchTopK { .. } | Architecture::Matryoshka { .. } => {
                 let bound = threshold.first().map_or(0.0, |t| t.max(0.0));
                 let make = || Above::new(Bound::All(bound));
-                kernels::sift(&seen, &packed, None, make, &mut out, &go_on)?;
+                kernels::sift(&seen, packed, None, make, &mut out, &go_on)?;
                 return Ok(out);
             }
             Architecture::GroupMax { k } => {
                 let make = || GroupMax { size: (m / k).max(1), kept: Vec::new() };
-                kernels::sift(&seen, &packed, None, make, &mut out, &go_on)?;
+                kernels::sift(&seen, packed, None, make, &mut out, &go_on)?;
                 return Ok(out);
             }
         };
         let memory = &mut Encoding::default();
-        kernels::encode(&seen, &packed, None, select, memory, &mut out, &go_on)?;
+        kernels::encode(&seen, packed, None, select, memory, &mut out, &go_on)?;
         if self.architecture == Architecture::Gated {
             let gates = std::mem::replace(&mut out, Latents::new(m));
             kernels::magnitudes(&gates, &self.b_enc, &self.extra, &mut out);

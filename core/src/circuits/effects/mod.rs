@@ -12,12 +12,15 @@ mod project;
 
 pub(super) use batch::{Batch, batches, finite_gradient, output, rows_at_once};
 pub(super) use exact::{errors, exact};
-pub(super) use project::{encode, project, read};
+pub(super) use project::{project, read};
 
 use super::{Aggregation, Bases, FindSpec, Method, Unit};
 use crate::error::{Error, Result};
 use crate::llama::{Model, Rules, Site};
+use crate::sae::kernels::{self, Packed};
+use crate::sae::{Latents, Sae};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What all batches share.
 pub(super) struct Setup<'a> {
@@ -30,7 +33,19 @@ pub(super) struct Setup<'a> {
     pub top: Site,
     /// Asked now and then; its error ends the work.
     pub check: &'a (dyn Fn() -> Result<()> + Sync),
+    /// Dictionaries made ready, where there is room for that.
+    ready: Option<BTreeMap<Site, Ready>>,
 }
+
+/// Encoder and decoder of a dictionary as the kernels want them, made when first used.
+#[derive(Default)]
+struct Ready {
+    encoder: OnceLock<Packed>,
+    decoder: OnceLock<Packed>,
+}
+
+/// Numbers that dictionaries made ready may take: 1 GiB.
+const READY: usize = 1 << 28;
 
 impl<'a> Setup<'a> {
     pub(super) fn new(
@@ -48,7 +63,37 @@ impl<'a> Setup<'a> {
                 "Choose dictionaries at other sites",
             ));
         }
-        Ok(Self { model, bases, spec, sites, top, check })
+        let numbers = |site: &Site| bases.sae(*site).map_or(0, |s| 2 * s.latents() * s.width());
+        let fits = sites.iter().map(numbers).sum::<usize>() <= READY;
+        let ready = fits.then(|| sites.iter().map(|site| (*site, Ready::default())).collect());
+        Ok(Self { model, bases, spec, sites, top, check, ready })
+    }
+
+    /// The latents of rows at a site.
+    pub(super) fn encode(&self, sae: &Sae, site: Site, rows: &[f32]) -> Result<Latents> {
+        let found = match self.ready.as_ref().and_then(|ready| ready.get(&site)) {
+            Some(ready) => sae.encode_by(ready.encoder.get_or_init(|| sae.packed()), rows),
+            None => sae.encode(rows),
+        };
+        found.map_err(|e| Error { what: format!("{} at {site}", e.what), ..e })
+    }
+
+    /// ⟨d_i, row⟩ of every latent and row.
+    fn products(&self, sae: &Sae, site: Site, rows: &[f32]) -> Result<Vec<f32>> {
+        let mut out = Vec::new();
+        let pack = || {
+            let mut packed = Packed::new();
+            packed.pack(&sae.decoder, &vec![0.0; sae.latents()], None);
+            packed
+        };
+        match self.ready.as_ref().and_then(|ready| ready.get(&site)) {
+            Some(ready) => {
+                let packed = ready.decoder.get_or_init(pack);
+                kernels::pre_dense(rows, packed, &mut out, self.check)?;
+            }
+            None => kernels::pre_dense(rows, &pack(), &mut out, self.check)?,
+        }
+        Ok(out)
     }
 
     /// Sites to read: the ones with nodes, and those that a pass needs to begin at one of them.

@@ -36,7 +36,7 @@ pub(in crate::circuits) fn read(
             if patched {
                 take(&changed, &mut x);
             }
-            let mut clean = encode(sae, site, &x)?;
+            let mut clean = setup.encode(sae, site, &x)?;
             let moves = differences(&clean, rows.len(), patched);
             clean.row_start.truncate(rows.len() + 1);
             let kept = clean.row_start.last().copied().unwrap_or(0);
@@ -57,11 +57,6 @@ pub(in crate::circuits) fn read(
     }
 }
 
-/// Encodes, and names the site if that fails.
-pub(in crate::circuits) fn encode(sae: &Sae, site: Site, rows: &[f32]) -> Result<Latents> {
-    sae.encode(rows).map_err(|e| Error { what: format!("{} at {site}", e.what), ..e })
-}
-
 /// What each of the first `rows` rows becomes, less what it is: the latents of the rows after them,
 /// or zero.
 fn differences(found: &Latents, rows: usize, patched: bool) -> Latents {
@@ -74,21 +69,24 @@ fn differences(found: &Latents, rows: usize, patched: bool) -> Latents {
         }
         let (new_index, new_value) = found.row(rows + row);
         let (mut a, mut b) = (0, 0);
-        let merged = std::iter::from_fn(|| {
-            let (old, new) = (index.get(a), new_index.get(b));
-            let next = old.into_iter().chain(new).min().copied()?;
+        while a < index.len() || b < new_index.len() {
+            let old = index.get(a).copied().unwrap_or(u32::MAX);
+            let new = new_index.get(b).copied().unwrap_or(u32::MAX);
             let mut by = 0.0;
-            if old == Some(&next) {
+            if old <= new {
                 by -= value[a];
                 a += 1;
             }
-            if new == Some(&next) {
+            if new <= old {
                 by += new_value[b];
                 b += 1;
             }
-            Some((next, by))
-        });
-        out.push_row(merged.filter(|(_, by)| *by != 0.0));
+            if by != 0.0 {
+                out.index.push(old.min(new));
+                out.value.push(by);
+            }
+        }
+        out.row_start.push(out.index.len());
     }
     out
 }
@@ -113,7 +111,7 @@ pub(in crate::circuits) fn project(
     let at: Vec<f32> = rows.iter().flat_map(|r| &gradient[r * width..][..width]).copied().collect();
     let sae = setup.bases.sae(site);
     let slopes = match sae {
-        Some(sae) => Some(slopes(sae, &moves, &at, setup)?),
+        Some(sae) => Some(slopes(setup, sae, site, &moves, &at)?),
         None => None,
     };
     let mut gather = Gather::new(setup, batch, moves.width);
@@ -145,7 +143,13 @@ pub(in crate::circuits) fn project(
 }
 
 /// ⟨g, d_i⟩ for each entry of `moves`, g being the row of `at`.
-fn slopes(sae: &Sae, moves: &Latents, at: &[f32], setup: &Setup<'_>) -> Result<Vec<f32>> {
+fn slopes(
+    setup: &Setup<'_>,
+    sae: &Sae,
+    site: Site,
+    moves: &Latents,
+    at: &[f32],
+) -> Result<Vec<f32>> {
     /// From one in so many latents on, all products together cost less than one by one.
     const DENSE: usize = 12;
     let mut out = vec![0.0; moves.len()];
@@ -153,8 +157,7 @@ fn slopes(sae: &Sae, moves: &Latents, at: &[f32], setup: &Setup<'_>) -> Result<V
         kernels::slopes(moves, &sae.decoder, at, 1.0, &mut out);
         return Ok(out);
     }
-    let mut all = Vec::new();
-    kernels::products_dense(at, &sae.decoder, &mut kernels::Packed::new(), &mut all, setup.check)?;
+    let all = setup.products(sae, site, at)?;
     for row in 0..moves.rows() {
         for entry in moves.row_start[row]..moves.row_start[row + 1] {
             out[entry] = all[row * moves.width + moves.index[entry] as usize];

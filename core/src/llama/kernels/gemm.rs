@@ -86,9 +86,10 @@ pub(super) fn new_product<R: Real>(
 /// `x wᵀ` for rows `x` `[m, k]` and a matrix `w` `[n, k]`.
 ///
 /// The product reads `w` down its columns: turned over once, it need not be packed for every block
-/// of rows. A single row is a sweep over `w`, which all threads share.
+/// of rows, which pays only where there are very many. A single row is a sweep over `w`, which all
+/// threads share.
 pub(super) fn rows_times<R: Real>((m, n, k): (usize, usize, usize), x: &[R], w: &[R]) -> Vec<R> {
-    const FEW: usize = 32;
+    const FEW: usize = 512;
     const SHARE: usize = 64;
     if m == 1 {
         let mut out = vec![R::zero(); n];
@@ -199,7 +200,7 @@ mod tests {
     #[test]
     fn rows_times_a_matrix() {
         let number = |i: usize| ((i * 37 + 11) % 101) as f64;
-        for (m, n, k) in [(1, 70, 5), (2, 3, 4), (40, 35, 18), (33, 1, 17)] {
+        for (m, n, k) in [(1, 70, 5), (2, 3, 4), (40, 35, 18), (33, 1, 17), (513, 35, 18)] {
             let x: Vec<f64> = (0..m * k).map(number).collect();
             let w: Vec<f64> = (0..n * k).map(number).collect();
             let out = rows_times((m, n, k), &x, &w);
