@@ -104,6 +104,8 @@ pub fn run(args: &EvalArgs, global: &Global) -> Result<Report> {
         let then = &judged.conventions.spec;
         let examples = Examples::prepare(&model, &task, &then.metric, then.change)?.some()?;
         let (examples, held_out) = examples.to_judge(&judged);
+        // Of another task it cannot be said.
+        let held_out = held_out && warnings.is_empty();
         let examples = examples.drawn(asked.pairs, then.seed);
         for doubt in checks::fitting(ctx, &model, &bases, &examples, asked.anyway)? {
             warnings.push(format!("{doubt}; {}", checks::RISK));
@@ -196,7 +198,7 @@ fn report(args: &EvalArgs, circuit: &Circuit, found: &Found) -> Result<Report> {
     row("nothing, F(0)", verdict.empty, Some(a.empty));
     let mut text = table.render(Style::of_stdout());
     let pairs = verdict.pairs.len();
-    let which = if *held_out { "held-out pairs" } else { "pairs it was found on" };
+    let which = if *held_out { "held-out pairs" } else { "pairs, not known to be held out" };
     text += &format!("{} nodes, on {pairs} {which}\n", verdict.nodes);
     text += &format!("faithfulness {}", share(verdict.uncut_faithfulness));
     if cut {
