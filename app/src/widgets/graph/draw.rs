@@ -224,7 +224,10 @@ pub fn draw(
         painter.extend(shapes(&pen));
     } else {
         refresh(canvas, graph, (version, look.version, p == crate::theme::of(true)), look, to, p);
-        painter.add(Shape::Mesh(canvas.shown.clone()));
+        // Within a clip rectangle of its own it is not put together with the texts that follow: of
+        // so large a mesh that would take twice the time.
+        let own = painter.with_clip_rect(painter.clip_rect().expand(0.2));
+        own.add(Shape::Mesh(canvas.shown.clone()));
     }
     let dimmed = |i: usize| look.marks.get(i).is_some_and(|m| m.dimmed);
     let mut given = std::mem::take(&mut canvas.labels);
