@@ -21,7 +21,9 @@ if [ -d "${SPARSESCOPE_REAL:-/nowhere}/models/stories260K" ]; then
 else
   echo "SPARSESCOPE_REAL names no folder with models/stories260K: the built-in model stands in"
 fi
-script="$open; go model; sleep 0.3; shot $pictures/model.png; go train; train 100000; wait; shot $pictures/trained.png; good"
+# The built-in model first: one of its own behaviours, and the circuit of it.
+circuit="wait; task simple; wait; sleep 0.6; wait; shot $pictures/task.png; find; wait; sleep 1; wait; shot $pictures/circuit.png; good"
+script="$circuit; $open; go model; sleep 0.3; shot $pictures/model.png; go train; train 100000; wait; shot $pictures/trained.png; good"
 script="$script; features; wait; sleep 0.3; shot $pictures/features.png; prompt Once there was a little; wait; sleep 0.3; shot $pictures/prompt.png"
 script="$script; go directions; wait; sleep 0.3; shot $pictures/directions.png; svg $pictures/directions.svg; go labels; wait; shot $pictures/labels.png; good; exit"
 
@@ -37,7 +39,7 @@ if [ "$status" != 0 ]; then
 fi
 
 # A picture of one colour is a few kB; a drawn window is ten times that.
-for name in model trained features prompt directions labels; do
+for name in task circuit model trained features prompt directions labels; do
   size=$(stat -c %s "$pictures/$name.png")
   echo "$name.png: $size bytes"
   [ "$size" -gt 20000 ] || { echo "$name.png is blank" >&2; exit 1; }
