@@ -9,7 +9,6 @@ mod audit;
 mod basis;
 pub mod checks;
 mod circuit;
-mod circuit_file;
 mod compare;
 mod cut;
 mod describe;

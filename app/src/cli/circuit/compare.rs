@@ -4,6 +4,7 @@ use super::super::report::Report;
 use super::super::table::{Style, Table, count, figure, percent};
 use clap::Args;
 use serde_json::{Value, json};
+use sparsescope::work::circuit_graph::open_file;
 use sparsescope_core::Result;
 use sparsescope_core::circuits::{Circuit, CircuitComparison, Node, compare_circuits};
 use sparsescope_core::llama::Site;
@@ -34,7 +35,8 @@ pub struct CompareArgs {
 /// # Errors
 /// A file that is no circuit.
 pub fn run(args: &CompareArgs) -> Result<Report> {
-    let (first, second) = (Circuit::read(&args.first)?, Circuit::read(&args.second)?);
+    let first = open_file(&args.first)?.circuit;
+    let second = open_file(&args.second)?.circuit;
     let of = |circuit: &Circuit, site: Option<Site>| -> BTreeSet<Node> {
         let here = |node: &Node| site.is_none_or(|site| node.site == site);
         circuit.nodes.iter().map(|n| n.node).filter(here).collect()
