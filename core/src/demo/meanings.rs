@@ -24,9 +24,12 @@ pub struct Meaning {
 }
 
 impl Meaning {
-    /// In words: "subject number: plural".
+    /// In words: "subject number: plural"; a kind of word speaks for itself: "plural noun".
     pub fn text(&self) -> String {
-        format!("{}: {}", self.variable.name(), self.value)
+        match self.variable {
+            Variable::Word => self.value.clone(),
+            variable => format!("{}: {}", variable.name(), self.value),
+        }
     }
 }
 

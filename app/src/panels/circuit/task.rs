@@ -200,7 +200,7 @@ fn summary(ui: &mut Ui, prepared: &Prepared, pending: bool) {
                 ),
             );
             let estimate = |e: sparsescope_core::circuits::Estimate| {
-                format!("{} ± {}", format::figure(e.mean), format::figure(e.error))
+                format!("{} ± {:.2}", format::figure(e.mean), e.error)
             };
             figure(
                 ui,

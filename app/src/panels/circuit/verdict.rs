@@ -11,7 +11,7 @@ use crate::fonts::drawable;
 use crate::format;
 use crate::forms::CircuitForm;
 use crate::theme::{self, palette, size};
-use crate::widgets::card::{define, weak};
+use crate::widgets::card::{define, sentence, weak};
 use crate::work::verdict::{Asked, Judged};
 use egui::{
     Align, Align2, Color32, ComboBox, FontId, Frame, Label, Layout, Margin, Rect, RichText, Role,
@@ -72,7 +72,11 @@ pub fn verdict(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm) {
                 (_, Some(error)) => {
                     ui.add(Label::new(RichText::new(&error.what).color(p.bad)).wrap());
                     ui.add(
-                        Label::new(weak(ui, format!("{}. {}.", error.why, error.remedy))).wrap(),
+                        Label::new(weak(
+                            ui,
+                            format!("{} {}", sentence(&error.why), sentence(&error.remedy)),
+                        ))
+                        .wrap(),
                     );
                 }
                 (Some(judged), None) => {
@@ -119,7 +123,7 @@ fn head(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm, judged: Option<&Judged
             settings(ui, form);
             let state = &cx.state.circuit.verdict;
             if state.pending {
-                ui.add(egui::Spinner::new().size(13.0));
+                ui.label(weak(ui, "judging…"));
             } else if let Some(judged) = judged {
                 let ms = 1000.0 * judged.took.as_secs_f64();
                 ui.label(weak(ui, format!("{} ms", format::figure(ms))))

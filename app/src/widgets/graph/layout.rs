@@ -200,12 +200,16 @@ fn place(cell: &Cell, inner: Rect, pitch: f32, errors: bool, places: &mut [Pos2]
         );
         places[*i] = pos2(middle, inner.center().y) + offset;
     }
+    // A site has one error a position; graphs of others may have more, which stay in their row too.
+    let most = cell.errors.len();
+    let between = (pitch * 0.8).min(inner.height() * 0.9 / most.max(1) as f32);
     for (k, i) in cell.errors.iter().enumerate() {
         // Apart from the latents: at the right, or beside them where they are few.
         let used = (across as f32 * step).min(width);
         let beside = middle + used / 2.0 + apart * 0.55;
         let x = if count == 0 { middle } else { beside.min(inner.right() - pitch * 0.3) };
-        places[*i] = pos2(x, inner.center().y + k as f32 * pitch * 0.8);
+        let y = (k as f32 - (most - 1) as f32 / 2.0) * between;
+        places[*i] = pos2(x, inner.center().y + y);
     }
 }
 
