@@ -6,8 +6,10 @@ use egui::{Color32, Pos2, Vec2, pos2, vec2};
 /// Width of a soft edge, in points.
 const SOFT: f32 = 0.9;
 
-/// Steps of a curve: at least, at most, and points on screen a step.
+/// Steps of a curve: at least, at most, and points on screen a step. Of a thin one, of which there
+/// may be thousands and on which corners do not show, fewer.
 const STEPS: (usize, usize) = (6, 16);
+const STEPS_THIN: usize = 8;
 const STEP: f32 = 16.0;
 
 /// A place on a cubic curve.
@@ -87,7 +89,7 @@ pub fn ribbon(mesh: &mut Mesh, curve: &[Pos2; 4], width: f32, color: Color32) {
     let (inner, outer) = ((width - SOFT) / 2.0, (width + SOFT) / 2.0);
     let across = if thin { 3 } else { 4 };
     let long = (curve[0].distance(curve[3]) / STEP) as usize;
-    let steps = long.clamp(STEPS.0, STEPS.1);
+    let steps = long.clamp(STEPS.0, if thin { STEPS_THIN } else { STEPS.1 });
     let first = mesh.vertices.len() as u32;
     let mut from = curve[0];
     for k in 0..=steps {
