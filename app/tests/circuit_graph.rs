@@ -6,33 +6,18 @@ mod headless;
 use egui::{Modifiers, Pos2, Theme, Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use headless::{circuits as fixture, window};
+use headless::{circuit_pictures, circuits as fixture, window};
 use sparsescope::app::Sparsescope;
 use sparsescope::forms::{CircuitPart, GraphForm, Item};
-use sparsescope::state::{Screen, State};
 use sparsescope_core::Error;
 use sparsescope_core::circuits::{Aggregation, CutOp, Node, Unit};
 
-fn still(harness: &mut Harness<'_, Sparsescope>, set: &impl Fn(&mut Sparsescope)) {
-    headless::wait(harness, "the first jobs", 60, Sparsescope::is_idle);
-    let app = harness.state_mut();
-    app.hold_still();
-    *app.state_mut() = State::default();
-    app.state_mut().screen = Screen::Circuit;
-    app.forms_mut().circuit.part = CircuitPart::Graph;
-    set(app);
-    harness.run_steps(4);
+fn still(harness: &mut Harness<'_, Sparsescope>, set: &dyn Fn(&mut Sparsescope)) {
+    circuit_pictures::still(harness, CircuitPart::Graph, set);
 }
 
 fn both(name: &str, set: impl Fn(&mut Sparsescope)) {
-    let mut results = egui_kittest::SnapshotResults::new();
-    for (theme, suffix) in [(Theme::Dark, "dark"), (Theme::Light, "light")] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut harness = window(dir.path(), vec2(1280.0, 800.0), 1.0, theme);
-        still(&mut harness, &set);
-        harness.snapshot(format!("{name}_{suffix}"));
-        results.extend(harness.take_snapshot_results());
-    }
+    circuit_pictures::both(name, CircuitPart::Graph, &set);
 }
 
 fn medium(app: &mut Sparsescope) {

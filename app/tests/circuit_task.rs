@@ -7,37 +7,19 @@ mod headless;
 use egui::{Theme, Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use headless::{fixture, tasks, window};
+use headless::{circuit_pictures, fixture, tasks, window};
 use sparsescope::app::Sparsescope;
-use sparsescope::state::{Screen, State};
+use sparsescope::forms::CircuitPart;
+use sparsescope::state::State;
 use sparsescope_core::Error;
 
 const HD: Vec2 = vec2(1280.0, 800.0);
 
-fn picture(
-    name: &str,
-    size: Vec2,
-    scale: f32,
-    theme: Theme,
-    set: &dyn Fn(&mut Sparsescope),
-) -> egui_kittest::SnapshotResults {
-    let dir = tempfile::tempdir().unwrap();
-    let mut harness = window(dir.path(), size, scale, theme);
-    headless::wait(&mut harness, "the first jobs", 30, Sparsescope::is_idle);
-    let app = harness.state_mut();
-    app.hold_still();
-    *app.state_mut() = State { screen: Screen::Circuit, ..State::default() };
-    fixture::model(app.state_mut());
-    set(app);
-    harness.step();
-    harness.step();
-    harness.snapshot(name);
-    harness.take_snapshot_results()
-}
-
 fn both(name: &str, set: impl Fn(&mut Sparsescope)) {
-    let mut results = picture(&format!("{name}_dark"), HD, 1.0, Theme::Dark, &set);
-    results.extend(picture(&format!("{name}_light"), HD, 1.0, Theme::Light, &set));
+    circuit_pictures::both(name, CircuitPart::Task, &|app| {
+        fixture::model(app.state_mut());
+        set(app);
+    });
 }
 
 fn chosen(app: &mut Sparsescope) {
@@ -58,7 +40,11 @@ fn a_task_is_chosen() {
 
 #[test]
 fn a_task_on_a_large_screen() {
-    let _results = picture("circuit_task_4k", vec2(2194.0, 1234.0), 1.75, Theme::Light, &chosen);
+    let size = (vec2(2194.0, 1234.0), 1.75);
+    circuit_pictures::picture("circuit_task_4k", size, Theme::Light, CircuitPart::Task, &|app| {
+        fixture::model(app.state_mut());
+        chosen(app);
+    });
 }
 
 #[test]

@@ -5,10 +5,10 @@ mod headless;
 
 use egui::{Theme, vec2};
 use egui_kittest::Harness;
-use headless::{circuits as fixture, verdicts, wait, window};
+use headless::{circuit_pictures, circuits as fixture, verdicts, wait, window};
 use sparsescope::app::Sparsescope;
 use sparsescope::forms::CircuitPart;
-use sparsescope::state::{Screen, State};
+use sparsescope::state::Screen;
 use sparsescope_core::Error;
 use sparsescope_core::circuits::{
     Aggregation, Bases, Change, Circuit, CutOp, Examples, FindSpec, Method, Metric, Task, find,
@@ -16,26 +16,8 @@ use sparsescope_core::circuits::{
 use sparsescope_core::jobs::JobContext;
 use std::sync::Arc;
 
-fn still(harness: &mut Harness<'_, Sparsescope>, set: &impl Fn(&mut Sparsescope)) {
-    wait(harness, "the first jobs", 60, Sparsescope::is_idle);
-    let app = harness.state_mut();
-    app.hold_still();
-    *app.state_mut() = State::default();
-    app.state_mut().screen = Screen::Circuit;
-    app.forms_mut().circuit.part = CircuitPart::Graph;
-    set(app);
-    harness.run_steps(4);
-}
-
 fn both(name: &str, set: impl Fn(&mut Sparsescope)) {
-    let mut results = egui_kittest::SnapshotResults::new();
-    for (theme, suffix) in [(Theme::Dark, "dark"), (Theme::Light, "light")] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut harness = window(dir.path(), vec2(1280.0, 800.0), 1.0, theme);
-        still(&mut harness, &set);
-        harness.snapshot(format!("{name}_{suffix}"));
-        results.extend(harness.take_snapshot_results());
-    }
+    circuit_pictures::both(name, CircuitPart::Graph, &set);
 }
 
 fn small(app: &mut Sparsescope) {

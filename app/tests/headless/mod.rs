@@ -1,6 +1,7 @@
 //! The window without a display: a harness around it, and states to draw.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod circuit_pictures;
 pub mod circuits;
 pub mod directions;
 pub mod fixture;

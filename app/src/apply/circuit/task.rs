@@ -11,7 +11,7 @@ use crate::work::circuit::OpenedCircuit;
 use crate::work::{self};
 use egui::Context;
 use sparsescope_core::Result;
-use sparsescope_core::circuits::{Change, Metric, Task};
+use sparsescope_core::circuits::{Aggregation, Change, Metric, Task};
 use sparsescope_core::jobs::JobContext;
 use sparsescope_core::workspace::Workspace;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ impl Sparsescope {
     pub(super) fn apply_task(&mut self, ctx: &Context, command: TaskCommand) {
         match command {
             TaskCommand::World(name, pairs) => {
+                // Its prompts are of one pattern: a position means the same in all of them.
+                self.forms.circuit.task.spec.aggregation = Aggregation::PerPosition;
                 self.read_task(move || Task::world(&name, pairs, 0));
             }
             TaskCommand::Browse => self.browse(ctx, Wanted::Task),
