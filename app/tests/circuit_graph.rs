@@ -286,3 +286,14 @@ fn a_right_click_cuts_and_scales() {
     harness.run_steps(3);
     assert_eq!(form(&mut harness).history.view().cut_of(node), Some(CutOp::Zero));
 }
+
+/// Letters are drawn anew for another theme; names must not go with the old ones.
+#[test]
+fn names_outlive_a_change_of_theme() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut harness = window(dir.path(), vec2(1280.0, 800.0), 1.0, Theme::Light);
+    still(&mut harness, &medium);
+    harness.ctx.set_theme(Theme::Dark);
+    harness.run_steps(4);
+    harness.snapshot("graph_dark");
+}

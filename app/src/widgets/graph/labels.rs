@@ -14,8 +14,10 @@ const TRIED: usize = 700;
 #[derive(Debug, Default)]
 pub struct Labels {
     made_for: Option<(f32, u64, u64)>,
-    /// Node, text, and the middle of its left edge from the node's middle, in points on screen.
-    given: Vec<(u32, Arc<Galley>, Vec2)>,
+    /// Node, text, and the middle of its left edge from the node's middle, in points on screen. A
+    /// text is laid out anew in each frame, from the library's own memory of texts: one that is
+    /// kept loses its letters when these are drawn anew, as for another theme.
+    given: Vec<(u32, String, FontId, Vec2)>,
 }
 
 impl Labels {
@@ -68,7 +70,7 @@ impl Labels {
         for i in order.into_iter().take(TRIED) {
             let font = FontId::proportional(if zoom > 2.0 { 12.0 } else { 11.0 });
             let text = short(&graph.nodes[i].label, if zoom > 2.5 { 60 } else { 26 });
-            let galley = painter.layout_no_wrap(text, font, Color32::PLACEHOLDER);
+            let galley = painter.layout_no_wrap(text.clone(), font.clone(), Color32::PLACEHOLDER);
             let (size, r) = (galley.size(), radius(i) + 3.0);
             let at = place(i);
             let beside = [
@@ -85,7 +87,7 @@ impl Labels {
             });
             if let Some(offset) = free {
                 room.take(Rect::from_min_size(at + offset - vec2(0.0, size.y / 2.0), size));
-                self.given.push((i as u32, galley, offset));
+                self.given.push((i as u32, text, font, offset));
                 if self.given.len() >= most {
                     break;
                 }
@@ -102,11 +104,13 @@ impl Labels {
         color: impl Fn(u32) -> Color32,
         halo: Color32,
     ) {
-        for (i, galley, offset) in &self.given {
+        for (i, text, font, offset) in &self.given {
             let at = to.to_screen(layout.places[*i as usize]) + *offset;
-            let at = pos2(at.x, at.y - galley.size().y / 2.0);
             if painter.clip_rect().expand2(vec2(200.0, 20.0)).contains(at) {
-                with_halo(painter, at, galley, color(*i), halo);
+                let galley =
+                    painter.layout_no_wrap(text.clone(), font.clone(), Color32::PLACEHOLDER);
+                let at = pos2(at.x, at.y - galley.size().y / 2.0);
+                with_halo(painter, at, &galley, color(*i), halo);
             }
         }
     }
