@@ -253,6 +253,9 @@ impl Sparsescope {
                 // What was read of a prompt, and what the chosen latent does, depends on the model.
                 self.state.prompt.asked = None;
                 self.state.prompt.reading = None;
+                // So does which pairs of a task can be used, and how the model does on them.
+                self.state.circuit.task.asked = None;
+                self.state.circuit.task.prepared = None;
                 self.study_latent();
                 self.state.model.next = Default::default();
                 self.state.data.preview = None;
