@@ -16,7 +16,6 @@ pub fn refresh(form: &mut GraphForm, circuit: &Circuit, state: &CircuitState) {
     if form.drawn.key == Some(key) {
         return;
     }
-    form.history.view();
     let view = form.history.view().clone();
     let shown = view.shown(circuit);
     let version = form.drawn.version + 1;
