@@ -71,3 +71,32 @@ fn a_frame_of_the_graph_is_measured() {
         assert!(bench[doing]["median_ms"].as_f64().unwrap() > 0.0);
     }
 }
+
+/// A circuit is found, connected, judged and compared, each by its subcommand.
+#[test]
+fn a_circuit_goes_through_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (task, found, other) = (at("task.jsonl"), at("found.json"), at("other.json"));
+    works(&["circuit", "tasks", "world:simple", "--pairs", "40", "--out", &task]);
+    let find = ["circuit", "find", "--task", &task, "--pairs", "12", "--audit", "2"];
+    let quick = ["--resamples", "10", "--nodes", "0.1", "--out"];
+    works(&[&find[..], &quick[..], &[&found, "--method", "atp", "--edges", "0.01"]].concat());
+    works(&[&find[..], &quick[..], &[&other, "--method", "relp"]].concat());
+    let circuit = from_json(&fs::read_to_string(&found).unwrap()).unwrap().0;
+    assert!(!circuit.edges.is_empty() && circuit.nodes.len() > 20, "{}", circuit.nodes.len());
+
+    let eval = ["circuit", "eval", &found, "--task", &task];
+    let cut = format!("{} zero", circuit.nodes[0].node);
+    let said = works(&[&eval[..], &["--cut", &cut, "--curve", "3"]].concat());
+    assert_eq!(said["held_out"], true);
+    let verdict = &said["verdict"];
+    assert!(verdict["model"]["mean"].as_f64().unwrap() > 3.0, "{verdict}");
+    assert!(verdict["faithfulness"]["mean"].is_number() && verdict["cuts"][0] == cut.as_str());
+    assert_eq!(said["curve"]["points"].as_array().unwrap().len(), 3);
+    fails(&[&eval[..], &["--cut", "resid.0/99999 zero"]].concat(), 2, &["resid.0/99999"]);
+
+    let said = works(&["circuit", "compare", &found, &other]);
+    assert!(said["all"]["both"].as_u64().unwrap() > 10, "{said}");
+    assert!(said["all"]["correlation"].as_f64().unwrap() > 0.3, "{said}");
+}
