@@ -121,14 +121,13 @@ impl Sparsescope {
         };
         self.state.circuit.failure = None;
         let (workspace, bases) = (self.state.workspace.clone(), self.bases.clone());
-        let id = self.jobs.start(
+        self.jobs.start(
             Kind::Find,
             format!("Find the circuit of {}", request.task.name),
             move |ctx| work::circuit::find(ctx, &workspace, &bases, &model, &request),
             |()| None,
             |outcome| Some(Event::Circuit(CircuitEvent::Task(TaskEvent::Found(outcome)))),
         );
-        self.state.circuit.task.job = Some(id);
     }
 
     /// Looks for the task of a circuit that came from a file.
@@ -199,7 +198,6 @@ impl Sparsescope {
                 state.task.listed = true;
             }
             TaskEvent::Found(Ok(opened)) => {
-                state.task.job = None;
                 let said = format!(
                     "Found a circuit of {} nodes; it is kept in the workspace",
                     opened.circuit.nodes.len()
@@ -231,13 +229,9 @@ impl Sparsescope {
                 state.task.prepared = None;
                 state.failure = Some(error);
             }
-            TaskEvent::Found(Err(error)) => {
-                state.task.job = None;
-                if !error.is_cancelled() {
-                    state.failure = Some(error);
-                }
-            }
+            TaskEvent::Found(Err(error)) if error.is_cancelled() => {}
             TaskEvent::Read(Err(error))
+            | TaskEvent::Found(Err(error))
             | TaskEvent::Listed(Err(error))
             | TaskEvent::Named(Err(error))
             | TaskEvent::Origin(_, Err(error))

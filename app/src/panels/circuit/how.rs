@@ -5,6 +5,7 @@ use crate::commands::TaskCommand;
 use crate::context::Cx;
 use crate::format;
 use crate::forms::TaskForm;
+use crate::jobs::Kind;
 use crate::widgets::card::{button, primary, titled, weak};
 use egui::{Align, ComboBox, DragValue, Label, Layout, Response, Ui};
 use sparsescope_core::circuits::{Aggregation, Change, Method, Metric};
@@ -160,7 +161,7 @@ pub fn find(ui: &mut Ui, cx: &Cx<'_>, form: &TaskForm) {
         (_, _, 0) if state.prepared.is_some() => Some("No pair can be used as it stands."),
         _ => None,
     };
-    let finding = state.job.and_then(|id| cx.state.jobs.iter().find(|job| job.id == id));
+    let finding = cx.state.jobs.iter().find(|job| job.kind == Kind::Find);
     let ready = why.is_none() && finding.is_none();
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         if primary(ui, "Find the circuit", ready).clicked() {

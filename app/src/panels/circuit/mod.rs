@@ -48,6 +48,9 @@ pub fn circuit(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm, data: &DataForm
         (CircuitPart::Compare, "Compare", "Two circuits against one another"),
     ];
     ui.horizontal(|ui| {
+        if form.part == CircuitPart::Task {
+            ui.set_max_width(ui.available_width().min(task::WIDEST));
+        }
         for (part, name, what) in parts {
             let enabled = found || part == CircuitPart::Task;
             ui.add_enabled_ui(enabled, |ui| {

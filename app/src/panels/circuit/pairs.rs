@@ -15,7 +15,7 @@ const COLUMNS: [(&str, f32, &str); 5] = [
     ("Clean prompt", 0.30, "The prompt whose continuation is to be explained"),
     ("Patch prompt", 0.30, "The same prompt, different in what matters; empty for zero ablation"),
     ("Answer", 0.13, "Expected after the clean prompt. · is a space; | stands between several"),
-    ("Other answer", 0.14, "Expected after the patch prompt"),
+    ("Other", 0.14, "Expected after the patch prompt"),
     ("Case", 0.13, "Which kind of pair it is, if you want to tell kinds apart"),
 ];
 /// Room at the right of each line.

@@ -19,6 +19,9 @@ use sparsescope_core::circuits::{Change, Task};
 /// Seconds without typing after which the pairs are looked at.
 const DEBOUNCE: f64 = 0.4;
 
+/// Lines of text are not made better by being wider.
+pub const WIDEST: f32 = 1560.0;
+
 /// Tasks that the built-in world writes: name, what it is called here, an example.
 pub const WORLD: [(&str, &str, &str); 4] = [
     ("simple", "Simple", "The pilots → are, not is"),
@@ -30,7 +33,7 @@ pub const WORLD: [(&str, &str, &str); 4] = [
 /// Draws it.
 pub fn task(ui: &mut Ui, cx: &Cx<'_>, form: &mut CircuitForm, data: &DataForm) {
     ScrollArea::vertical().id_salt("task").auto_shrink(false).show(ui, |ui| {
-        ui.set_max_width(ui.available_width().min(1560.0));
+        ui.set_max_width(ui.available_width().min(WIDEST));
         let wide = ui.available_width();
         let side = (wide * 0.36).clamp(340.0, 460.0);
         ui.horizontal_top(|ui| {
@@ -160,6 +163,15 @@ fn sources(ui: &mut Ui, cx: &Cx<'_>, form: &mut TaskForm) {
         });
         if form.edited {
             ui.label(weak(ui, "changed"));
+        }
+        let saved = cx.state.circuit.task.tasks.iter().find(|task| task.name == form.name.trim());
+        if let Some(saved) = saved
+            && button(ui, "Forget task")
+                .on_hover_text("Takes it off the saved ones; its pairs stay here to be saved again")
+                .clicked()
+        {
+            form.edited = true;
+            ask(cx, TaskCommand::Forget(saved.id));
         }
     });
 }

@@ -1,6 +1,5 @@
 //! What the circuit screen shows of its task, and of finding a circuit.
 
-use crate::jobs::JobId;
 use sparsescope_core::circuits::{Change, Estimate, Metric, Task};
 use sparsescope_core::workspace::{CircuitRecord, TaskRecord};
 use std::collections::BTreeMap;
@@ -15,8 +14,6 @@ pub struct TaskState {
     pub pending: bool,
     /// What can be used of the task, and how the model does on it.
     pub prepared: Option<Arc<Prepared>>,
-    /// The job that looks for a circuit.
-    pub job: Option<JobId>,
     /// Tasks of the workspace.
     pub tasks: Vec<TaskRecord>,
     /// Circuits of the workspace, the latest first.
