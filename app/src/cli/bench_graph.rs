@@ -1,5 +1,6 @@
 //! `bench graph`: the time that a circuit's graph takes of a frame.
 
+use super::bench_map::at;
 use super::report::Report;
 use clap::Args;
 use egui::{CentralPanel, Context, Event, PointerButton, Pos2, RawInput, Rect, vec2};
@@ -60,12 +61,6 @@ pub fn run(args: &GraphArgs) -> Result<Report> {
         );
     }
     Report::new(&json, text)
-}
-
-/// A quantile of ascending times.
-fn at(times: &[f64], share: f64) -> f64 {
-    let last = times.len().saturating_sub(1);
-    times.get((last as f64 * share).round() as usize).copied().unwrap_or(0.0)
 }
 
 /// A graph of 13 rows and 8 columns.

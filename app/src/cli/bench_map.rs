@@ -63,7 +63,7 @@ pub fn run(args: &MapArgs) -> Result<Report> {
 }
 
 /// A quantile of ascending times.
-fn at(times: &[f64], share: f64) -> f64 {
+pub(super) fn at(times: &[f64], share: f64) -> f64 {
     let last = times.len().saturating_sub(1);
     times.get((last as f64 * share).round() as usize).copied().unwrap_or(0.0)
 }
