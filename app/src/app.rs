@@ -6,7 +6,7 @@ use crate::forms::Forms;
 use crate::jobs::{Jobs, Kind};
 use crate::panels::{
     circuit, data, directions, features, home, inspector, labels, model, pareto, prompt, rail,
-    train,
+    shift, steer, train,
 };
 use crate::picture;
 use crate::script::{Script, Step};
@@ -389,6 +389,14 @@ impl Sparsescope {
                 circuit::circuit(ui, &cx, &mut self.forms.circuit, &self.forms.data);
                 return;
             }
+            if screen == Screen::Shift {
+                shift::shift(ui, &cx, &mut self.forms.shift);
+                return;
+            }
+            if screen == Screen::Steer {
+                steer::steer(ui, &cx, &mut self.forms.steer);
+                return;
+            }
             ScrollArea::vertical().id_salt(("screen", screen)).auto_shrink(false).show(ui, |ui| {
                 // A line of text or a plot is not made better by being two metres wide.
                 // Charts with a table below may be.
@@ -401,6 +409,7 @@ impl Sparsescope {
                     Screen::Train => train::train(ui, &cx),
                     Screen::Pareto => pareto::pareto(ui, &cx, &mut self.forms.pareto),
                     Screen::Features | Screen::Directions | Screen::Circuit => {}
+                    Screen::Shift | Screen::Steer => {}
                     Screen::Prompt => prompt::prompt(ui, &cx, &mut self.forms.prompt),
                     Screen::Labels => labels::labels(ui, &cx, &mut self.forms.labels),
                 }

@@ -66,6 +66,8 @@ impl Sparsescope {
             Event::Latent(event) => self.hear_latent(event),
             Event::Prompt(event) => self.hear_prompt(event),
             Event::Circuit(event) => self.hear_circuit(event),
+            Event::Shift(event) => self.hear_shift(event),
+            Event::Steer(event) => self.hear_steer(event),
             Event::Directions(event) => self.hear_directions(event),
             Event::Labels(event) => self.hear_labels(event),
             Event::Pictured(outcome) => match outcome {

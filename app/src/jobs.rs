@@ -63,6 +63,22 @@ pub enum Kind {
     Curve,
     /// A node's card.
     Card,
+    /// Biographies and their probe.
+    ShiftProbe,
+    /// The circuit of the probe's output.
+    ShiftFind,
+    /// A feature to be judged.
+    ShiftCard,
+    /// What the probe does without the features that are trimmed.
+    ShiftLive,
+    /// The table of results.
+    ShiftTable,
+    /// What the model writes, changed and unchanged.
+    Steer,
+    /// How strong features can be.
+    Maxima,
+    /// What sets two prompts apart.
+    Contrast,
     /// The tour.
     Tour,
     /// Something small of the workspace's: listing, opening, saving.
@@ -88,6 +104,10 @@ impl Kind {
                 | Self::Prepare
                 | Self::Verdict
                 | Self::Card
+                | Self::ShiftCard
+                | Self::ShiftLive
+                | Self::Maxima
+                | Self::Contrast
         )
     }
 
@@ -114,6 +134,13 @@ impl Kind {
                 | Self::Verdict
                 | Self::Curve
                 | Self::Card
+                | Self::ShiftProbe
+                | Self::ShiftFind
+                | Self::ShiftCard
+                | Self::ShiftLive
+                | Self::ShiftTable
+                | Self::Steer
+                | Self::Contrast
         )
     }
 }

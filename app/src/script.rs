@@ -262,6 +262,8 @@ fn failure(state: &State) -> Option<Error> {
         .or_else(|| state.directions.failure.clone())
         .or_else(|| state.labels.failure.clone())
         .or_else(|| state.circuit.failure.clone())
+        .or_else(|| state.shift.failure.clone())
+        .or_else(|| state.steer.failure.clone())
         .or_else(|| state.tour.failure.clone())
 }
 

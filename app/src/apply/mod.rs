@@ -5,6 +5,8 @@ mod directions;
 mod labels;
 mod latent;
 mod prompt;
+mod shift;
+mod steer;
 
 use crate::app::Sparsescope;
 use crate::commands::{CircuitCommand, Command, GraphCommand, TaskCommand};
@@ -68,6 +70,8 @@ impl Sparsescope {
                 Screen::Directions => self.state.directions.failure = None,
                 Screen::Labels => self.state.labels.failure = None,
                 Screen::Circuit => self.state.circuit.failure = None,
+                Screen::Shift => self.state.shift.failure = None,
+                Screen::Steer => self.state.steer.failure = None,
             },
             Command::Theme(theme) => ctx.set_theme(theme),
             Command::ShowRun(id) => self.show_run(id),
@@ -98,6 +102,8 @@ impl Sparsescope {
             Command::Directions(command) => self.apply_directions(command),
             Command::Labels(command) => self.apply_labels(ctx, command),
             Command::Circuit(command) => self.apply_circuit(ctx, command),
+            Command::Shift(command) => self.apply_shift(ctx, command),
+            Command::Steer(command) => self.apply_steer(command),
             Command::Tour => self.tour(),
         }
     }

@@ -6,6 +6,8 @@ mod directions;
 mod labels;
 mod latent;
 mod prompt;
+mod shift;
+mod steer;
 
 use crate::jobs::JobId;
 use crate::state::Screen;
@@ -21,6 +23,8 @@ pub use directions::DirectionsCommand;
 pub use labels::LabelsCommand;
 pub use latent::LatentCommand;
 pub use prompt::PromptCommand;
+pub use shift::ShiftCommand;
+pub use steer::SteerCommand;
 
 /// What a person can ask for.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +108,10 @@ pub enum Command {
     Labels(LabelsCommand),
     /// Something on the circuit screen.
     Circuit(CircuitCommand),
+    /// Something on the SHIFT screen.
+    Shift(ShiftCommand),
+    /// Something on the steering screen.
+    Steer(SteerCommand),
     /// Ask where to save a picture of the screen, or of a part of it.
     SavePicture(Option<egui::Rect>),
     /// Save a picture of the next frame, or of a part of it: as PNG if the name ends so, else as

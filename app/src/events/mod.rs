@@ -5,6 +5,8 @@ mod directions;
 mod labels;
 mod latent;
 mod prompt;
+mod shift;
+mod steer;
 
 use crate::drop::Dropped;
 use crate::state::{ModelFacts, NextAnswer, Preview};
@@ -26,6 +28,8 @@ pub use directions::DirectionsEvent;
 pub use labels::LabelsEvent;
 pub use latent::LatentEvent;
 pub use prompt::PromptEvent;
+pub use shift::ShiftEvent;
+pub use steer::SteerEvent;
 
 /// What comes back from a job.
 pub enum Event {
@@ -69,6 +73,10 @@ pub enum Event {
     Labels(LabelsEvent),
     /// Something of the circuit screen.
     Circuit(CircuitEvent),
+    /// Something of the SHIFT screen.
+    Shift(ShiftEvent),
+    /// Something of the steering screen.
+    Steer(SteerEvent),
     /// Something of the running tour.
     Tour(tour::News),
     /// A picture was saved.

@@ -5,6 +5,8 @@ mod circuit;
 mod directions;
 mod labels;
 mod prompt;
+mod shift;
+mod steer;
 
 use sparsescope_core::corpus::{Bos, CorpusSpec, RowSpec, Split};
 use sparsescope_core::llama::Site;
@@ -21,6 +23,8 @@ pub use directions::{
 };
 pub use labels::{LabelsForm, Which};
 pub use prompt::{PromptForm, PromptRow, Rank};
+pub use shift::ShiftForm;
+pub use steer::SteerForm;
 
 /// The forms of all screens.
 #[derive(Debug, Default)]
@@ -45,6 +49,10 @@ pub struct Forms {
     pub labels: LabelsForm,
     /// Circuit.
     pub circuit: CircuitForm,
+    /// SHIFT.
+    pub shift: ShiftForm,
+    /// Steer.
+    pub steer: SteerForm,
 }
 
 /// Home.

@@ -11,6 +11,7 @@ pub fn is_shown(state: &State) -> bool {
     match state.screen {
         Screen::Home | Screen::Data | Screen::Pareto => false,
         Screen::Prompt | Screen::Directions | Screen::Labels | Screen::Circuit => false,
+        Screen::Shift | Screen::Steer => false,
         Screen::Model => state.model.facts.is_some(),
         Screen::Train => true,
         Screen::Features => state.features.table.is_some(),
@@ -26,6 +27,7 @@ pub fn inspector(ui: &mut Ui, cx: &Cx<'_>, forms: &mut Forms) {
             Screen::Features => features::inspector(ui, cx, &mut forms.features, &forms.data),
             Screen::Home | Screen::Data | Screen::Pareto => {}
             Screen::Prompt | Screen::Directions | Screen::Labels | Screen::Circuit => {}
+            Screen::Shift | Screen::Steer => {}
         }
     });
 }

@@ -26,6 +26,8 @@ pub mod prompt_table;
 pub mod rail;
 pub mod runs;
 pub mod selection;
+pub mod shift;
+pub mod steer;
 pub mod sweep;
 pub mod train;
 pub mod train_form;

@@ -15,9 +15,11 @@ use egui::{
 
 /// Width of the rail.
 pub const WIDTH: f32 = 188.0;
+/// Height of what stands at its foot.
+const FOOT: f32 = 118.0;
 
 /// Keys that lead to the screens, with Ctrl.
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 12] = [
     Key::Num1,
     Key::Num2,
     Key::Num3,
@@ -28,6 +30,8 @@ pub const KEYS: [Key; 10] = [
     Key::Num8,
     Key::Num9,
     Key::Num0,
+    Key::H,
+    Key::T,
 ];
 
 /// Draws the rail.
@@ -35,8 +39,11 @@ pub fn rail(ui: &mut Ui, cx: &Cx<'_>) {
     ui.spacing_mut().item_spacing.y = 2.0;
     name(ui);
     ui.add_space(18.0);
-    for (i, screen) in Screen::ALL.into_iter().enumerate() {
-        if item(ui, screen, i + 1, cx.state.screen == screen).clicked() {
+    // In a low window the lines draw closer together rather than run into the model's.
+    let room = (ui.available_height() - FOOT) / Screen::ALL.len() as f32 - 2.0;
+    let height = room.clamp(24.0, 38.0);
+    for (screen, key) in Screen::ALL.into_iter().zip(KEYS) {
+        if item(ui, screen, key, height, cx.state.screen == screen).clicked() {
             cx.send(Command::Go(screen));
         }
     }
@@ -57,9 +64,9 @@ fn name(ui: &mut Ui) {
     });
 }
 
-fn item(ui: &mut Ui, screen: Screen, number: usize, chosen: bool) -> egui::Response {
+fn item(ui: &mut Ui, screen: Screen, key: Key, height: f32, chosen: bool) -> egui::Response {
     let p = palette(ui);
-    let size = vec2(ui.available_width(), 38.0);
+    let size = vec2(ui.available_width(), height);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, screen.name()));
     let fill = match (chosen, response.hovered()) {
@@ -77,7 +84,7 @@ fn item(ui: &mut Ui, screen: Screen, number: usize, chosen: bool) -> egui::Respo
     ui.painter().text(at, Align2::LEFT_CENTER, screen.name(), FontId::new(14.0, family), ink);
     if response.hovered() || response.has_focus() {
         let at = pos2(rect.max.x - 10.0, rect.center().y);
-        let text = format!("Ctrl {}", number % 10);
+        let text = format!("Ctrl {}", key.symbol_or_name());
         ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::monospace(10.0), p.weak);
     }
     ring(ui, response)
@@ -95,6 +102,8 @@ fn icon_of(screen: Screen) -> Icon {
         Screen::Directions => Icon::Directions,
         Screen::Labels => Icon::Labels,
         Screen::Circuit => Icon::Circuit,
+        Screen::Shift => Icon::Shift,
+        Screen::Steer => Icon::Steer,
     }
 }
 

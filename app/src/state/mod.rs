@@ -5,6 +5,8 @@ mod directions;
 mod labels;
 mod latent;
 mod prompt;
+mod shift;
+mod steer;
 
 use crate::jobs::{JobId, JobView};
 use egui_plot::PlotPoint;
@@ -23,6 +25,8 @@ pub use directions::{CompareState, Compared, DirectionsState, Relatives};
 pub use labels::{LabelsState, Planned, SearchState};
 pub use latent::LatentState;
 pub use prompt::PromptState;
+pub use shift::ShiftState;
+pub use steer::SteerState;
 
 /// The screens, in working order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -48,11 +52,15 @@ pub enum Screen {
     Labels,
     /// What a behaviour is made of.
     Circuit,
+    /// What a probe uses, and how to make it stop.
+    Shift,
+    /// What the model writes when features are changed.
+    Steer,
 }
 
 impl Screen {
     /// Every screen, in the order of the rail.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Home,
         Self::Model,
         Self::Data,
@@ -63,6 +71,8 @@ impl Screen {
         Self::Directions,
         Self::Labels,
         Self::Circuit,
+        Self::Shift,
+        Self::Steer,
     ];
 
     /// Its name in the rail.
@@ -78,6 +88,8 @@ impl Screen {
             Self::Directions => "Directions",
             Self::Labels => "Labels",
             Self::Circuit => "Circuit",
+            Self::Shift => "SHIFT",
+            Self::Steer => "Steer",
         }
     }
 }
@@ -111,6 +123,10 @@ pub struct State {
     pub labels: LabelsState,
     /// The circuit.
     pub circuit: CircuitState,
+    /// The SHIFT screen.
+    pub shift: ShiftState,
+    /// The steering screen.
+    pub steer: SteerState,
     /// The tour.
     pub tour: TourState,
     /// Whether something is held over the window, about to be dropped.

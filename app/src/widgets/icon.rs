@@ -21,6 +21,10 @@ pub enum Icon {
     Prompt,
     /// A circuit.
     Circuit,
+    /// A signal that is cut out.
+    Shift,
+    /// A steering wheel.
+    Steer,
     /// Directions as a map.
     Directions,
     /// Labels.
@@ -112,6 +116,21 @@ pub fn draw(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
             let points = outline.iter().map(|&(x, y)| at(x, y)).collect();
             painter.add(Shape::closed_line(points, pen));
             dot(0.3, 0.34, 0.075);
+        }
+        Icon::Shift => {
+            line(&[(0.08, 0.3), (0.9, 0.3)]);
+            line(&[(0.72, 0.14), (0.9, 0.3), (0.72, 0.46)]);
+            line(&[(0.92, 0.72), (0.66, 0.72)]);
+            line(&[(0.34, 0.72), (0.1, 0.72)]);
+            line(&[(0.4, 0.58), (0.6, 0.86)]);
+            line(&[(0.6, 0.58), (0.4, 0.86)]);
+        }
+        Icon::Steer => {
+            ring(0.5, 0.5, 0.4);
+            dot(0.5, 0.5, 0.1);
+            line(&[(0.12, 0.44), (0.42, 0.48)]);
+            line(&[(0.88, 0.44), (0.58, 0.48)]);
+            line(&[(0.5, 0.58), (0.5, 0.88)]);
         }
         Icon::Circuit => {
             for (from, to) in [
