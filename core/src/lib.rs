@@ -29,6 +29,8 @@ pub mod directions;
 
 pub mod circuits;
 
+pub mod steering;
+
 pub mod shift;
 
 pub mod workspace;

@@ -35,10 +35,11 @@ pub fn tiny_model() -> Model {
             (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
         })
         .collect();
-    Model::from_weights(config, &weights, Some(Arc::new(tokenizer()))).unwrap()
+    Model::from_weights(config, &weights, Some(Arc::new(tiny_tokenizer()))).unwrap()
 }
 
-fn tokenizer() -> TokenizerHandle {
+/// A word a token, and a full stop.
+pub fn tiny_tokenizer() -> TokenizerHandle {
     let mut vocab = serde_json::Map::new();
     for (id, token) in ["<s>", "<unk>", "."].iter().enumerate() {
         vocab.insert((*token).to_owned(), id.into());

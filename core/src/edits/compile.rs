@@ -1,7 +1,8 @@
 //! Edits as changes of a forward pass.
 
-use super::Edit;
+use super::bound::within_bounds;
 use super::rows::edit_row;
+use super::{Edit, Op, Positions};
 use crate::activations::numbers;
 use crate::error::{Error, Result};
 use crate::llama::{Change, Site};
@@ -33,10 +34,27 @@ impl Edits {
     /// `edits` with the dictionaries they speak of.
     ///
     /// # Errors
-    /// A site without a dictionary; a latent that its dictionary does not have.
+    /// A site without a dictionary; a latent that its dictionary does not have; a strength that is
+    /// no number; [`Positions::Generated`] of no known prompt.
     pub fn new(edits: &[Edit], dictionaries: &Dictionaries) -> Result<Self> {
         let mut sites: BTreeMap<Site, SiteEdits> = BTreeMap::new();
         for edit in edits {
+            if edit.positions == Positions::Generated {
+                return Err(Error::setting(
+                    format!("The edit {edit} cannot be made here"),
+                    "no text is written here, so that no token is a generated one",
+                    "Give it other positions: all, or a range",
+                ));
+            }
+            if let Op::Set(v) | Op::Add(v) | Op::Scale(v) = edit.op
+                && !v.is_finite()
+            {
+                return Err(Error::setting(
+                    format!("The edit {edit} cannot be made"),
+                    format!("{v} is no strength"),
+                    "Choose a finite number",
+                ));
+            }
             let sae = dictionaries.get(&edit.site).ok_or_else(|| {
                 Error::setting(
                     format!("The edit {edit} cannot be made"),
@@ -94,7 +112,10 @@ impl Change for SiteEdits {
             let here = self.edits.iter().filter(|e| e.positions.contains(*position));
             let ops = here.map(|e| (e.latent, e.op));
             let x = &mut values[row * width..][..width];
-            changed |= edit_row(&self.sae, |latent| latents.get(i, latent), ops, x);
+            if edit_row(&self.sae, |latent| latents.get(i, latent), ops, x) {
+                changed = true;
+                within_bounds(x)?;
+            }
         }
         // What did not change keeps its very tensor.
         if changed { like(x, values) } else { Ok(x.clone()) }

@@ -13,7 +13,8 @@ use std::str::FromStr;
 /// the latent's decoder direction: whatever the dictionary fails to reconstruct stays as it is.
 ///
 /// Its text form is `SITE/LATENT OP [@ POSITIONS]`: `resid.2/1234 set 0.5 @ 3..7`,
-/// `mlp.0/7 ablate`, `attn.1/3 scale 2 @ 5..`, `resid.2/9 add -1 @ 0,4,6`.
+/// `mlp.0/7 ablate`, `attn.1/3 scale 2 @ 5..`, `resid.2/9 add -1 @ 0,4,6`,
+/// `resid.2/9 add 3 @ generated`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Edit {
@@ -25,6 +26,18 @@ pub struct Edit {
     pub positions: Positions,
     /// What happens to its activation.
     pub op: Op,
+}
+
+impl Edit {
+    /// The same edit for a text whose first `prompt` tokens were given and whose others the model
+    /// writes: [`Positions::Generated`] are those from `prompt` on.
+    #[must_use]
+    pub fn for_prompt(&self, prompt: usize) -> Self {
+        match self.positions {
+            Positions::Generated => Self { positions: Positions::From(prompt), ..self.clone() },
+            _ => self.clone(),
+        }
+    }
 }
 
 /// What happens to an activation f.
@@ -66,6 +79,9 @@ pub enum Positions {
     From(usize),
     /// These, in ascending order.
     List(Vec<usize>),
+    /// Those of tokens that the model writes. Which they are is known only with a prompt, so that
+    /// none is one of them before [`Edit::for_prompt`] has said so.
+    Generated,
 }
 
 impl Positions {
@@ -76,6 +92,7 @@ impl Positions {
             Self::Range(range) => range.contains(&position),
             Self::From(first) => position >= *first,
             Self::List(list) => list.binary_search(&position).is_ok(),
+            Self::Generated => false,
         }
     }
 }
@@ -105,6 +122,7 @@ impl fmt::Display for Positions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),
+            Self::Generated => f.write_str("generated"),
             Self::Range(range) => write!(f, "{}..{}", range.start, range.end),
             Self::From(first) => write!(f, "{first}.."),
             Self::List(list) => {
@@ -164,6 +182,9 @@ impl FromStr for Positions {
         if text == "all" {
             return Ok(Self::All);
         }
+        if text == "generated" {
+            return Ok(Self::Generated);
+        }
         if let Some((first, end)) = text.split_once("..") {
             let first = if first.is_empty() { 0 } else { number(first)? };
             if end.is_empty() {
@@ -205,7 +226,8 @@ fn unreadable(text: &str) -> Error {
 fn no_positions(text: &str) -> Error {
     Error::setting(
         format!("{text:?} are no positions"),
-        "positions are all, FIRST..END (the end is not in it), FIRST.., or a list with commas",
+        "positions are all, generated, FIRST..END (the end is not in it), FIRST.., or a list with \
+         commas",
         "Write for example 3..7",
     )
 }
@@ -221,6 +243,7 @@ mod tests {
             "mlp.0/7 ablate",
             "attn.1/3 scale 2 @ 5..",
             "embed/0 add -1.25 @ 0,4,6",
+            "resid.2/9 add 3 @ generated",
         ] {
             let edit: Edit = text.parse().unwrap();
             assert_eq!(edit.to_string(), text);
@@ -249,6 +272,15 @@ mod tests {
             let error = text.parse::<Edit>().unwrap_err();
             assert!(error.remedy.contains("example"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn generated_positions_are_those_behind_the_prompt() {
+        let edit: Edit = "resid.2/9 add 3 @ generated".parse().unwrap();
+        assert!((0..99).all(|p| !edit.positions.contains(p)));
+        assert_eq!(edit.for_prompt(7).to_string(), "resid.2/9 add 3 @ 7..");
+        let other: Edit = "resid.2/9 add 3 @ 1..4".parse().unwrap();
+        assert_eq!(other.for_prompt(7), other);
     }
 
     #[test]

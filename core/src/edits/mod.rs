@@ -1,5 +1,6 @@
 //! Edits: what to do to which latents where, and the changed forward pass that follows.
 
+mod bound;
 mod compile;
 mod edit;
 mod nodes;

@@ -1,19 +1,17 @@
 //! What becomes of all the nodes of a site at once: at each position some stay as they are, live,
 //! the others take given values; single ones are then changed further.
 
+use super::bound::within_bounds;
 use super::compile::{fits, like};
 use super::rows::along;
 use crate::activations::numbers;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::llama::Change;
 use crate::sae::{Latents, Sae};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Greatest activation: the square of anything much larger is no number any more, and the norm
-/// after it would make a silent zero of it.
-const LARGEST: f32 = 1e17;
 /// Rows that a thread works on at once.
 const BLOCK: usize = 16;
 
@@ -338,14 +336,7 @@ impl Change for NodeEdits {
                 self.row(x, text, position, active);
             }
         });
-        if let Some(at) = values.iter().position(|v| v.is_nan() || v.abs() > LARGEST) {
-            return Err(Error::new(
-                ErrorKind::Numeric,
-                "The nodes of a site cannot be changed so much",
-                format!("an activation becomes {}", values[at]),
-                "Set, or scale to, smaller values",
-            ));
-        }
+        within_bounds(&values)?;
         like(x, values)
     }
 }

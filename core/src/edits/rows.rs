@@ -1,5 +1,6 @@
 //! Changes of single rows of a batch: each row with edits, or a shift, of its own.
 
+use super::bound::within_bounds;
 use super::compile::{fits, like};
 use super::edit::Op;
 use crate::activations::numbers;
@@ -68,6 +69,7 @@ impl Change for RowEdits<'_> {
         for (i, (row, ops)) in self.rows.iter().enumerate() {
             let x = &mut values[row * width..][..width];
             edit_row(self.sae, |latent| latents.get(i, latent), ops.iter().copied(), x);
+            within_bounds(x)?;
         }
         like(x, values)
     }

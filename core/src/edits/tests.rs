@@ -5,6 +5,7 @@ use crate::activations::testing::{tiny_model, tiny_sae};
 use crate::llama::{Change, Logits, Model, Plan, Site, Tokens};
 use crate::sae::Sae;
 use candle_core::Tensor;
+use std::str::FromStr as _;
 use std::sync::Arc;
 
 const SITE: Site = Site::Resid(0);
@@ -173,6 +174,10 @@ fn what_cannot_be_edited_is_named() {
         |edit: &str| Edits::new(&[edit.parse().unwrap()], &dictionaries).unwrap_err().to_string();
     assert!(why("resid.1/3 ablate").contains("no dictionary for resid.1"));
     assert!(why("resid.0/24 ablate").contains("0 to 23"));
+    assert!(why("resid.0/2 ablate @ generated").contains("no text is written"));
+    let endless =
+        Edit { op: Op::Add(f32::INFINITY), ..Edit::from_str("resid.0/2 ablate").unwrap() };
+    assert!(Edits::new(&[endless], &dictionaries).unwrap_err().to_string().contains("no strength"));
     let narrow = tiny_sae(&[8, 24]);
     let model = tiny_model();
     let splice = Splice { sae: &narrow, rows: None };

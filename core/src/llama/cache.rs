@@ -47,6 +47,20 @@ impl Cache {
         Ok(both)
     }
 
+    /// The rows of its batch become these of them, in this order; a row may be left out, or come
+    /// more than once.
+    ///
+    /// # Errors
+    /// A row that it does not have.
+    pub fn select(&mut self, rows: &[usize]) -> Result<()> {
+        let rows: Vec<u32> = rows.iter().map(|row| *row as u32).collect();
+        for (k, v) in &mut self.blocks {
+            let rows = Tensor::new(&rows[..], k.device())?;
+            (*k, *v) = (k.index_select(&rows, 0)?, v.index_select(&rows, 0)?);
+        }
+        Ok(())
+    }
+
     pub(super) fn advance(&mut self, positions: usize, whole: bool) {
         self.positions += positions;
         self.partial |= !whole;

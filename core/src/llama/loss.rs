@@ -75,6 +75,12 @@ pub fn cross_entropy(
     Ok((loss, Tensor::from_vec(grad, logits.dims(), logits.device())?))
 }
 
+/// ln p(token `id`) by one row of logits, in nats, computed in f64; NaN if a logit is.
+pub fn log_probability(logits: &[f32], id: u32) -> f64 {
+    let at = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
+    f64::from(at) - log_sum_exp(logits)
+}
+
 pub(super) fn log_sum_exp(row: &[f32]) -> f64 {
     let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = row.iter().map(|x| f64::from(*x - top).exp()).sum();

@@ -4,6 +4,7 @@
 
 mod backward;
 mod cache;
+mod chat;
 mod config;
 mod direct;
 mod files;
@@ -28,11 +29,12 @@ mod weights;
 
 pub use backward::{Gradients, WhatGradients};
 pub use cache::Cache;
+pub use chat::Message;
 pub use config::Config;
 pub use generate::{Generation, Sampling};
 pub use inspect::{Inspection, TextInspection, inspect};
 pub use kernels::Rules;
-pub use loss::{cross_entropy, next_token_nll};
+pub use loss::{cross_entropy, log_probability, next_token_nll};
 pub use model::{Model, Stored};
 pub use next_token::NextToken;
 pub use pass::{Change, Logits, Pass, Plan, Prefix, Start};

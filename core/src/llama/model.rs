@@ -74,8 +74,16 @@ impl Model {
         let files = Files::open(path)?;
         let tokenizer = files::read_small(&folder.join("tokenizer.json"))?;
         let settings = files::read_small(&folder.join("tokenizer_config.json"))?;
+        let chat = files::read_small(&folder.join("chat_template.jinja"))?;
         let tokenizer = tokenizer.map(|json| {
-            TokenizerHandle::from_bytes(&json, settings.as_deref(), config.bos, config.vocab)
+            let settings = settings.as_deref();
+            let handle = TokenizerHandle::from_bytes(&json, settings, config.bos, config.vocab)?;
+            match chat {
+                Some(jinja) => {
+                    handle.with_chat_template(&String::from_utf8_lossy(&jinja), settings)
+                }
+                None => Ok(handle),
+            }
         });
         Self::load(config, files, tokenizer.transpose()?, dtype, device)
     }

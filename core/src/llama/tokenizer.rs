@@ -1,5 +1,6 @@
 //! Text to tokens and back, through a `tokenizer.json`.
 
+use super::chat::{ChatTemplate, Message};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -14,13 +15,14 @@ pub struct TokenizerHandle {
     bos: Option<u32>,
     texts: Vec<String>,
     kind: String,
+    chat: Option<ChatTemplate>,
 }
 
 impl TokenizerHandle {
     /// A tokenizer from the text of `tokenizer.json`, for a model of `vocab` tokens.
     ///
-    /// `settings` is the text of `tokenizer_config.json`, where the name of BOS is looked up first;
-    /// `bos` is the token that the model's configuration names.
+    /// `settings` is the text of `tokenizer_config.json`, where the name of BOS is looked up first,
+    /// and the chat template; `bos` is the token that the model's configuration names.
     ///
     /// # Errors
     /// The file is none, or has a token that the model does not know.
@@ -49,13 +51,49 @@ impl TokenizerHandle {
         }
         let added: Vec<u32> = inner.get_added_tokens_decoder().keys().copied().collect();
         let texts = texts(&all, &added, is_byte_level(&value), vocab);
-        let named = settings.map(bos_name).transpose()?.flatten();
-        let bos = named
+        let settings = settings.map(settings_of).transpose()?.unwrap_or_default();
+        let bos = bos_name(&settings)
             .and_then(|name| inner.token_to_id(&name))
             .or(bos)
             .filter(|&id| (id as usize) < vocab);
         let kind = kind(&value);
-        Ok(Self { inner, bos, texts, kind })
+        let bos_text = bos.and_then(|id| inner.id_to_token(id)).unwrap_or_default();
+        let chat = ChatTemplate::find(&settings, None, &bos_text);
+        Ok(Self { inner, bos, texts, kind, chat })
+    }
+
+    /// The same with the chat template of a file `chat_template.jinja`, which goes before that of
+    /// `tokenizer_config.json`.
+    ///
+    /// # Errors
+    /// `settings` is no JSON.
+    pub fn with_chat_template(mut self, jinja: &str, settings: Option<&[u8]>) -> Result<Self> {
+        let settings = settings.map(settings_of).transpose()?.unwrap_or_default();
+        let bos = self.bos.and_then(|id| self.inner.id_to_token(id)).unwrap_or_default();
+        self.chat = ChatTemplate::find(&settings, Some(jinja), &bos);
+        Ok(self)
+    }
+
+    /// Whether the model has a chat template.
+    pub fn has_chat_template(&self) -> bool {
+        self.chat.is_some()
+    }
+
+    /// A conversation as the model's chat template writes it, up to where the assistant's answer
+    /// begins; to be encoded without BOS, which the template writes where it is due.
+    ///
+    /// # Errors
+    /// The model has no chat template; it does not render (says in which line); no messages.
+    pub fn chat(&self, messages: &[Message]) -> Result<String> {
+        let template = self.chat.as_ref().ok_or_else(|| {
+            Error::setting(
+                "The model cannot be talked to",
+                "it has no chat template, neither in its tokenizer_config.json nor in a \
+                 chat_template.jinja",
+                "Give the prompt as plain text, or put the template of the model into its folder",
+            )
+        })?;
+        template.render(messages)
     }
 
     /// The tokens of a text, with BOS in front if `bos` (and if the model has one). Special tokens
@@ -116,18 +154,22 @@ impl TokenizerHandle {
     }
 }
 
-/// The `bos_token` of a `tokenizer_config.json`: a string or an object with `content`.
-fn bos_name(settings: &[u8]) -> Result<Option<String>> {
-    let value: Value = serde_json::from_slice(settings).map_err(|e| {
+/// A `tokenizer_config.json`.
+fn settings_of(text: &[u8]) -> Result<Value> {
+    serde_json::from_slice(text).map_err(|e| {
         Error::format(
             "tokenizer_config.json cannot be read",
             e.to_string(),
             "Download the model again, or remove the file",
         )
-    })?;
-    let bos = value.get("bos_token");
+    })
+}
+
+/// Its `bos_token`: a string or an object with `content`.
+fn bos_name(settings: &Value) -> Option<String> {
+    let bos = settings.get("bos_token");
     let name = bos.and_then(Value::as_str).or_else(|| bos?.get("content")?.as_str());
-    Ok(name.map(str::to_owned))
+    name.map(str::to_owned)
 }
 
 fn kind(json: &Value) -> String {

@@ -11,6 +11,7 @@
 //! makes them from a thread of its own.
 
 mod circuits;
+mod edit_sets;
 mod label_runs;
 mod labels;
 mod models;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use circuits::{CircuitId, CircuitRecord};
+pub use edit_sets::{EditSetId, EditSetRecord};
 pub use label_runs::{CallState, LabelBatch, LabelCall, LabelRun, LabelRunId, LabelRunStatus};
 pub use labels::{Judged, LONGEST_LABEL, Label, LabelId, LabelScores, LabelSource, NewLabel};
 pub use models::KnownModel;

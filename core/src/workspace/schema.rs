@@ -135,6 +135,17 @@ const STEPS: &[&str] = &[
         updated INTEGER NOT NULL
     ) STRICT;
 ",
+    "
+    CREATE TABLE edit_sets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        model TEXT NOT NULL,
+        edits INTEGER NOT NULL,
+        edit_set TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    ) STRICT;
+",
 ];
 
 /// The version of the tables that this program writes.
