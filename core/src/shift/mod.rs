@@ -20,6 +20,7 @@ mod probe;
 mod probe_circuit;
 mod source;
 mod split;
+mod table;
 mod table_file;
 mod truth;
 
@@ -32,6 +33,7 @@ pub use probe::{Probe, ProbeSpec, train_probe};
 pub use probe_circuit::{CircuitSpec, EFFECT_DEFINITION, is_feature, probe_circuit};
 pub use source::{Columns, Pairing, Source};
 pub use split::{Split, SplitFacts, SplitSpec, Text};
+pub use table::{RowKind, Table, TableInput, TableRow, TableSpec, table};
 pub use truth::{TRUTH_DEFINITION, Telling, judge_by_truth, tellings};
 
 use crate::activations::tensor_file::write_atomically;
