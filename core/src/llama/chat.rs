@@ -10,10 +10,34 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks: `system`, `user` or `assistant`.
-    pub role: String,
+    /// Who speaks.
+    pub role: Role,
     /// What is said.
     pub content: String,
+}
+
+/// Who speaks in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Nobody: what the model is told beforehand.
+    System,
+    /// The person.
+    #[default]
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// Its name in a chat template.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
 }
 
 /// A chat template in Jinja, as `tokenizer_config.json` or `chat_template.jinja` brings it.
@@ -61,7 +85,7 @@ impl ChatTemplate {
         let template = env.get_template("chat").map_err(|e| no_template(&e))?;
         let messages: Vec<Value> = messages
             .iter()
-            .map(|m| context! { role => m.role.as_str(), content => m.content.as_str() })
+            .map(|m| context! { role => m.role.name(), content => m.content.as_str() })
             .collect();
         // What transformers gives every template.
         let given = context! {

@@ -46,8 +46,8 @@ const CHATML: &str = "\
 <|im_start|>assistant
 {% endif %}";
 
-fn message(role: &str, content: &str) -> Message {
-    Message { role: role.to_owned(), content: content.to_owned() }
+fn message(role: Role, content: &str) -> Message {
+    Message { role, content: content.to_owned() }
 }
 
 fn template(source: &str) -> ChatTemplate {
@@ -60,10 +60,10 @@ fn template(source: &str) -> ChatTemplate {
 #[test]
 fn the_three_usual_forms() {
     let talk = [
-        message("system", "Be brief."),
-        message("user", " Hello "),
-        message("assistant", "Hi."),
-        message("user", "Bye"),
+        message(Role::System, "Be brief."),
+        message(Role::User, " Hello "),
+        message(Role::Assistant, "Hi."),
+        message(Role::User, "Bye"),
     ];
     assert_eq!(
         template(LLAMA_2).render(&talk).unwrap(),
@@ -83,7 +83,7 @@ fn the_three_usual_forms() {
 
 #[test]
 fn what_does_not_render_is_named_with_its_line() {
-    let talk = [message("assistant", "I begin.")];
+    let talk = [message(Role::Assistant, "I begin.")];
     let error = template(LLAMA_2).render(&talk).unwrap_err();
     assert!(error.why.contains("line 9") && error.why.contains("take turns"), "{error}");
     let error = template("{{ 1 }}\n{% if %}").render(&talk).unwrap_err();
@@ -100,7 +100,7 @@ fn where_a_template_is_found() {
     let several = json!({"chat_template": [
         {"name": "tools", "template": "no"}, {"name": "default", "template": "yes {{ bos_token }}"}
     ]});
-    let talk = [message("user", "x")];
+    let talk = [message(Role::User, "x")];
     let found = ChatTemplate::find(&several, None, "<b>").unwrap();
     assert_eq!(found.render(&talk).unwrap(), "yes <b>");
     let found = ChatTemplate::find(&several, Some("file"), "").unwrap();
@@ -111,7 +111,7 @@ fn where_a_template_is_found() {
 
 #[test]
 fn pythons_methods_and_json() {
-    let talk = [message("user", "xxAbcxx")];
+    let talk = [message(Role::User, "xxAbcxx")];
     let rendered = |source: &str| template(source).render(&talk).unwrap();
     assert_eq!(rendered("{{ messages[0].content.strip('x').lower() }}"), "abc");
     assert_eq!(rendered("{{ messages[0].content.split('A')[0] }}"), "xx");

@@ -29,7 +29,7 @@ mod weights;
 
 pub use backward::{Gradients, WhatGradients};
 pub use cache::Cache;
-pub use chat::Message;
+pub use chat::{Message, Role};
 pub use config::Config;
 pub use generate::{Generation, Sampling};
 pub use inspect::{Inspection, TextInspection, inspect};

@@ -17,7 +17,7 @@ pub enum Prompt {
     Chat(Vec<Message>),
 }
 
-pub use crate::llama::Message;
+pub use crate::llama::{Message, Role};
 
 /// What to write, and with which edits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -261,7 +261,7 @@ fn what_cannot_be_written_is_named() {
     let text = |text: &str| SteerSpec { prompt: Prompt::Text(text.to_owned()), ..spec(&[]) };
     assert!(why(&text("")).contains("no prompt"));
     assert!(why(&text(&"w1 ".repeat(64))).contains("64 positions"));
-    let chat = Prompt::Chat(vec![Message { role: "user".to_owned(), content: "w1".to_owned() }]);
+    let chat = Prompt::Chat(vec![Message { role: Role::User, content: "w1".to_owned() }]);
     assert!(why(&SteerSpec { prompt: chat, ..spec(&[]) }).contains("no chat template"));
     assert!(why(&SteerSpec { tokens: 0, ..spec(&[]) }).contains("number of tokens is 0"));
     assert!(why(&SteerSpec { splice: vec![Site::Embed], ..spec(&[]) }).contains("embed"));

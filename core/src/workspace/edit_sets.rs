@@ -4,6 +4,7 @@ use super::saes::{json, to_json};
 use super::sqlite::Doing as _;
 use super::{Workspace, now};
 use crate::error::{Error, Result};
+use crate::llama::Site;
 use crate::steering::EditSet;
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -15,14 +16,16 @@ pub type EditSetId = i64;
 pub struct EditSetRecord {
     /// Names it in this workspace.
     pub id: EditSetId,
-    /// What it is called; no other set is called so.
+    /// What it is called; no other set of this model is called so.
     pub name: String,
     /// Content hash of the model; empty where unknown.
     pub model: String,
+    /// Sites that are edited, in the order of the forward pass.
+    pub sites: Vec<Site>,
     /// Number of edits.
     pub edits: usize,
-    /// When it was saved last, seconds since 1970.
-    pub updated: i64,
+    /// When it was saved, seconds since 1970.
+    pub created: i64,
 }
 
 impl Workspace {
@@ -32,13 +35,15 @@ impl Workspace {
     /// The workspace cannot be read.
     pub fn list_edit_sets(&self) -> Result<Vec<EditSetRecord>> {
         let what = "Could not list the sets of edits";
-        let sql = "SELECT id, name, model, edits, updated FROM edit_sets ORDER BY name, id";
+        let sql = "SELECT id, name, model, sites, edits, created FROM edit_sets
+            ORDER BY name, id";
         let mut query = self.db.prepare_cached(sql).doing(what)?;
         let rows = query.query_map([], record).doing(what)?;
         rows.collect::<rusqlite::Result<_>>().doing(what)
     }
 
-    /// Keeps a set of edits under its name, in the place of one that is called so already.
+    /// Keeps a set of edits under its name, in the place of one of the same model that is called so
+    /// already.
     ///
     /// # Errors
     /// It has no name or no edits; the workspace cannot be written.
@@ -53,13 +58,16 @@ impl Workspace {
         if set.edits.is_empty() {
             return refuse("there are none", "Make an edit first");
         }
-        let sql = "INSERT INTO edit_sets (name, model, edits, edit_set, created, updated)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-            ON CONFLICT (name) DO UPDATE SET model = excluded.model, edits = excluded.edits,
-                edit_set = excluded.edit_set, updated = excluded.updated
+        let sql = "INSERT INTO edit_sets (name, model, sites, edits, edit_set, created)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            ON CONFLICT (name, model) DO UPDATE SET sites = excluded.sites,
+                edits = excluded.edits, edit_set = excluded.edit_set, created = excluded.created
             RETURNING id";
         let text = to_json(&EditSet { name: name.to_owned(), ..set.clone() })?;
-        let values = params![name, set.model, set.edits.len(), text, now()];
+        let mut sites: Vec<Site> = set.edits.iter().map(|e| e.site).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        let values = params![name, set.model, to_json(&sites)?, set.edits.len(), text, now()];
         self.db.query_row(sql, values, |row| row.get(0)).doing("Could not save the edits")
     }
 
@@ -91,8 +99,9 @@ fn record(row: &Row<'_>) -> rusqlite::Result<EditSetRecord> {
         id: row.get(0)?,
         name: row.get(1)?,
         model: row.get(2)?,
-        edits: row.get(3)?,
-        updated: row.get(4)?,
+        sites: json(row, 3)?,
+        edits: row.get(4)?,
+        created: row.get(5)?,
     })
 }
 
@@ -133,6 +142,13 @@ mod tests {
         assert_eq!(db.save_edit_set(&changed).unwrap(), id);
         assert_eq!(db.edit_set(id).unwrap(), EditSet { name: "joy".to_owned(), ..changed });
         assert_eq!(names(&db).len(), 2);
+        // One of another model may be called the same.
+        let foreign = EditSet { model: "n".to_owned(), ..joy.clone() };
+        let other = db.save_edit_set(&foreign).unwrap();
+        assert_ne!(other, id);
+        let record = db.list_edit_sets().unwrap().into_iter().find(|r| r.id == other).unwrap();
+        assert_eq!(record.sites, [Site::Resid(0), Site::Mlp(1)]);
+        db.delete_edit_set(other).unwrap();
         db.delete_edit_set(id).unwrap();
         assert_eq!(names(&db), [("anger".to_owned(), 1)]);
         assert!(db.edit_set(id).unwrap_err().to_string().contains("no set of edits"));

@@ -138,12 +138,13 @@ const STEPS: &[&str] = &[
     "
     CREATE TABLE edit_sets (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        name TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
         model TEXT NOT NULL,
+        sites TEXT NOT NULL,
         edits INTEGER NOT NULL,
         edit_set TEXT NOT NULL,
         created INTEGER NOT NULL,
-        updated INTEGER NOT NULL
+        UNIQUE (name, model)
     ) STRICT;
 ",
 ];
