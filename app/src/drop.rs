@@ -12,6 +12,8 @@ pub enum Dropped {
     Text,
     /// A folder with a trained SAE.
     Sae,
+    /// Edits under a name.
+    Edits,
     /// Pairs of prompts.
     Task,
     /// A circuit, or an attribution graph of circuit-tracer.
@@ -34,6 +36,9 @@ pub fn kind(path: &Path) -> Dropped {
     }
     if matches!(extension.as_str(), "json" | "jsonl" | "ndjson") {
         let start = start(path);
+        if start.contains("\"sparsescope edits 1\"") {
+            return Dropped::Edits;
+        }
         if start.contains("\"clean_prefix\"") {
             return Dropped::Task;
         }

@@ -75,6 +75,8 @@ pub enum Kind {
     ShiftTable,
     /// What the model writes, changed and unchanged.
     Steer,
+    /// Features that fit some words.
+    Suggest,
     /// How strong features can be.
     Maxima,
     /// What sets two prompts apart.
@@ -106,6 +108,7 @@ impl Kind {
                 | Self::Card
                 | Self::ShiftCard
                 | Self::ShiftLive
+                | Self::Suggest
                 | Self::Maxima
                 | Self::Contrast
         )
@@ -140,6 +143,7 @@ impl Kind {
                 | Self::ShiftLive
                 | Self::ShiftTable
                 | Self::Steer
+                | Self::Suggest
                 | Self::Contrast
         )
     }

@@ -2,7 +2,9 @@
 //!
 //! `--script "open /path/to/model; wait; go train; train 20000; wait; shot out.png; exit"`
 
-use crate::commands::{CircuitCommand, Command, LabelsCommand, PromptCommand, TaskCommand};
+use crate::commands::{
+    CircuitCommand, Command, LabelsCommand, PromptCommand, SteerCommand, TaskCommand,
+};
 use crate::state::{NoticeText, Screen, State};
 use egui::Context;
 use sparsescope_core::{Error, ErrorKind, Result};
@@ -37,6 +39,10 @@ pub enum Step {
     Dictionaries(u64),
     /// `find`: the circuit of the task that is set.
     Find,
+    /// `edit EDIT`: changed on the steering screen.
+    Edit(String),
+    /// `write TEXT`: what the model writes on behind it, there.
+    Write(String),
     /// `tour`.
     Tour,
     /// `wait`: until no job runs.
@@ -77,6 +83,8 @@ impl FromStr for Step {
             "task" if !rest.is_empty() => Some(Self::Task(rest.to_owned())),
             "dictionaries" => rest.parse().ok().map(Self::Dictionaries),
             "find" => Some(Self::Find),
+            "edit" if !rest.is_empty() => Some(Self::Edit(rest.to_owned())),
+            "write" if !rest.is_empty() => Some(Self::Write(rest.to_owned())),
             "tour" => Some(Self::Tour),
             "wait" => Some(Self::Wait),
             "sleep" => rest.parse().ok().map(Self::Sleep),
@@ -98,7 +106,8 @@ impl FromStr for Step {
             Error::setting(
                 format!("{text:?} is no step of a script"),
                 "steps are open PATH, go SCREEN, k NUMBER, train TOKENS, features, latent NUMBER, \
-                 search TEXT, prompt TEXT, task NAME, dictionaries TOKENS, find, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
+                 search TEXT, prompt TEXT, task NAME, dictionaries TOKENS, find, \
+                 edit EDIT, write TEXT, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
                  good and exit",
                 "Separate them by semicolons",
             )
@@ -191,6 +200,12 @@ impl Script {
             Step::Prompt(text) => {
                 commands.push(Command::Go(Screen::Prompt));
                 commands.push(Command::Prompt(PromptCommand::Type(text)));
+            }
+            Step::Edit(edit) => {
+                commands.push(Command::Steer(SteerCommand::Edits(edit)));
+            }
+            Step::Write(text) => {
+                commands.push(Command::Steer(SteerCommand::WriteOn(text)));
             }
             Step::Tour => commands.push(Command::Tour),
             Step::Theme(theme) => commands.push(Command::Theme(theme)),

@@ -9,7 +9,7 @@ mod shift;
 mod steer;
 
 use crate::app::Sparsescope;
-use crate::commands::{CircuitCommand, Command, GraphCommand, TaskCommand};
+use crate::commands::{CircuitCommand, Command, GraphCommand, SteerCommand, TaskCommand};
 use crate::drop::{self, Dropped};
 use crate::events::Event;
 use crate::jobs::Kind;
@@ -103,7 +103,7 @@ impl Sparsescope {
             Command::Labels(command) => self.apply_labels(ctx, command),
             Command::Circuit(command) => self.apply_circuit(ctx, command),
             Command::Shift(command) => self.apply_shift(ctx, command),
-            Command::Steer(command) => self.apply_steer(command),
+            Command::Steer(command) => self.apply_steer(ctx, command),
             Command::Tour => self.tour(),
         }
     }
@@ -127,6 +127,10 @@ impl Sparsescope {
         if screen == Screen::Circuit && self.started {
             // Labels may have been written meanwhile.
             self.state.circuit.graph.known_with = None;
+        }
+        let edits = matches!(screen, Screen::Steer | Screen::Circuit | Screen::Shift);
+        if edits && self.started && !self.state.steer.listed {
+            self.ask(Command::Steer(SteerCommand::List));
         }
         if screen == Screen::Circuit && self.started && !self.state.circuit.task.listed {
             self.list_circuits(|_| Ok(()));
@@ -161,6 +165,7 @@ impl Sparsescope {
             }
             Dropped::Model => self.open_model(path),
             Dropped::Sae => self.import(path),
+            Dropped::Edits => self.ask(Command::Steer(SteerCommand::Read(path))),
             Dropped::Task => self.ask_circuit(CircuitCommand::Task(TaskCommand::Read(path))),
             Dropped::Circuit => {
                 self.ask_circuit(CircuitCommand::Graph(GraphCommand::OpenFileAt(path)));

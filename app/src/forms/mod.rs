@@ -24,7 +24,7 @@ pub use directions::{
 pub use labels::{LabelsForm, Which};
 pub use prompt::{PromptForm, PromptRow, Rank};
 pub use shift::ShiftForm;
-pub use steer::SteerForm;
+pub use steer::{ContrastForm, Mode, Place, SteerForm, SteerRow};
 
 /// The forms of all screens.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! What a latent is called: its label, who says so and how well it fits; and the box to name it.
 
-use crate::commands::{Command, LabelsCommand, LatentCommand};
+use crate::commands::{Command, LabelsCommand, LatentCommand, SteerCommand};
 use crate::context::Cx;
 use crate::format;
 use crate::forms::FeatureForm;
@@ -35,6 +35,10 @@ pub fn naming(ui: &mut Ui, cx: &Cx<'_>, form: &mut FeatureForm, latent: u32) {
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             hand_out(ui, cx, latent);
+            let definition = "Change this feature and see what the model then writes";
+            if button(ui, "Steer with it").on_hover_text(definition).clicked() {
+                cx.send(Command::Steer(SteerCommand::Add(sae, latent)));
+            }
             let definition = "Take this label back: the one before it returns";
             if label.is_some() && button(ui, "Undo").on_hover_text(definition).clicked() {
                 cx.send(Command::Labels(LabelsCommand::Undo { sae, latent }));

@@ -26,7 +26,10 @@ pub use labels::{LabelsState, Planned, SearchState};
 pub use latent::LatentState;
 pub use prompt::PromptState;
 pub use shift::ShiftState;
-pub use steer::SteerState;
+pub use steer::{
+    Contrasted, ContrastedFeature, KnownFeature, SteerRun, SteerState, StreamView, Suggestion,
+    Suggestions,
+};
 
 /// The screens, in working order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

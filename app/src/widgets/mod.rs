@@ -13,6 +13,7 @@ pub mod notice;
 pub mod point_cloud;
 pub mod scatter;
 pub mod site_diagram;
+pub mod stream;
 pub mod strip;
 pub mod token_strip;
 pub mod typing;

@@ -1,6 +1,8 @@
 //! The system's own dialogs. They may hang, or not be there: always on a thread of their own.
 
-use crate::commands::{CircuitCommand, Command, GraphCommand, LabelsCommand, LatentCommand};
+use crate::commands::{
+    CircuitCommand, Command, GraphCommand, LabelsCommand, LatentCommand, SteerCommand,
+};
 use crate::widgets::graph::Figure;
 use crossbeam_channel::Sender;
 use sparsescope_core::exchange::Format;
@@ -17,6 +19,8 @@ pub enum Wanted {
     Labels,
     /// A file of pairs.
     Task,
+    /// A file of edits.
+    Edits,
 }
 
 /// Asks where to save a picture; the answer comes back as a command.
@@ -82,15 +86,36 @@ pub fn ask(wanted: Wanted, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + 
                 .set_title("Open pairs of prompts, or a circuit")
                 .add_filter("Pairs or a circuit", &["json", "jsonl", "ndjson"])
                 .pick_file(),
+            Wanted::Edits => rfd::FileDialog::new()
+                .set_title("Open a file of edits")
+                .add_filter("Edits", &["json", "txt", "edits"])
+                .pick_file(),
         };
         if let Some(path) = chosen {
             let command = match wanted {
                 Wanted::Labels => Command::Labels(LabelsCommand::Import(path)),
+                Wanted::Edits => Command::Steer(SteerCommand::Read(path)),
                 // What it is, its contents say.
                 Wanted::Model | Wanted::Text | Wanted::Task => Command::Open(path),
             };
             // The window may be gone by now.
             let _ = sender.send(command);
+            wake();
+        }
+    });
+}
+
+/// Asks where to write edits; the answer comes back as a command.
+pub fn ask_edits(name: String, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + Sync>) {
+    std::thread::spawn(move || {
+        let name = if name.trim().is_empty() { "edits" } else { name.trim() };
+        let chosen = rfd::FileDialog::new()
+            .set_title("Write the edits")
+            .set_file_name(format!("{name}.json"))
+            .add_filter("Edits", &["json"])
+            .save_file();
+        if let Some(path) = chosen {
+            let _ = sender.send(Command::Steer(SteerCommand::ExportTo(path)));
             wake();
         }
     });

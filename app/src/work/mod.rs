@@ -4,6 +4,7 @@
 pub mod browse;
 pub mod circuit;
 pub mod circuit_graph;
+pub mod cut_sets;
 pub mod data;
 pub mod directions;
 pub mod exchange;
@@ -14,6 +15,7 @@ pub mod model;
 pub mod prompt;
 pub mod runs;
 pub mod saes;
+pub mod steer;
 pub mod sweep;
 pub mod tour;
 pub mod train;

@@ -8,6 +8,7 @@ pub mod fixture;
 pub mod labelling;
 pub mod reading;
 pub mod soft;
+pub mod steering;
 pub mod tasks;
 pub mod verdicts;
 

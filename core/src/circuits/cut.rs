@@ -22,6 +22,8 @@ pub enum CutOp {
     Scale(f32),
     /// f' = v; of an error not defined.
     Set(f32),
+    /// f' = f + v; of an error not defined.
+    Add(f32),
 }
 
 /// The same done to one node or to a group of them.
@@ -45,6 +47,7 @@ impl fmt::Display for CutOp {
             Self::Resample => f.write_str("resample"),
             Self::Scale(s) => write!(f, "scale {s}"),
             Self::Set(v) => write!(f, "set {v}"),
+            Self::Add(v) => write!(f, "add {v}"),
         }
     }
 }
@@ -74,6 +77,7 @@ impl FromStr for CutOp {
             ["resample"] => Ok(Self::Resample),
             ["scale", s] => Ok(Self::Scale(number(s)?)),
             ["set", v] => Ok(Self::Set(number(v)?)),
+            ["add", v] => Ok(Self::Add(number(v)?)),
             _ => Err(unreadable(text)),
         }
     }
@@ -107,7 +111,7 @@ fn unreadable(text: &str) -> Error {
     Error::setting(
         format!("{text:?} is no cut"),
         "a cut is one node or several with commas between them, and one of: zero, mean, resample, \
-         scale S, set V",
+         scale S, set V, add V",
         "Write for example resid.2/41 zero",
     )
 }
@@ -123,6 +127,7 @@ mod tests {
             "mlp.0/7,mlp.0/error mean",
             "resid.1/3@5 scale 2",
             "attn.1/9 set -0.5",
+            "attn.1/9 add 2",
             "embed/0@1,embed/0@2 resample",
         ] {
             let cut: Cut = text.parse().unwrap();

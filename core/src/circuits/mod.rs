@@ -11,6 +11,7 @@ pub mod checks;
 mod circuit;
 mod compare;
 mod cut;
+mod cut_edits;
 mod describe;
 mod edges;
 mod effects;
@@ -34,6 +35,7 @@ pub use circuit::{
 };
 pub use compare::{CircuitComparison, compare_circuits};
 pub use cut::{Cut, CutOp};
+pub use cut_edits::{Recut, cuts_of, edits_of};
 pub use edges::connect;
 pub use examples::{Example, Examples, LeftOut, Why};
 pub use find::find;

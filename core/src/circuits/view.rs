@@ -162,7 +162,8 @@ impl View {
         self.cuts.iter().find(|c| c.nodes.contains(&node)).map(|c| c.op)
     }
 
-    /// Forgets nodes that `circuit` does not have; says how many there were.
+    /// Forgets nodes that `circuit` does not have; says how many there were. What is cut may be any
+    /// node of its sites: a set of edits need not keep to the circuit.
     pub fn fit(&mut self, circuit: &Circuit) -> usize {
         let known: BTreeSet<Node> = circuit.nodes.iter().map(|n| n.node).collect();
         let mut gone = BTreeSet::new();
@@ -177,10 +178,13 @@ impl View {
         self.names.retain(|n, _| stays(n));
         self.notes.retain(|n, _| stays(n));
         self.groups.iter_mut().for_each(|g| g.nodes.retain(&mut stays));
-        self.cuts.iter_mut().for_each(|c| c.nodes.retain(&mut stays));
         if let Some(keep) = &mut self.keep {
             keep.retain(&mut stays);
         }
+        let sites = &circuit.conventions.saes;
+        let mut stays =
+            |n: &Node| known.contains(n) || sites.contains_key(&n.site) || !gone.insert(*n);
+        self.cuts.iter_mut().for_each(|c| c.nodes.retain(&mut stays));
         self.groups.retain(|g| !g.nodes.is_empty());
         self.cuts.retain(|c| !c.nodes.is_empty());
         gone.len()

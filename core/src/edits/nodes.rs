@@ -72,6 +72,8 @@ pub enum To {
     Value(f32),
     /// s times what it is; for an error the whole vector.
     Times(f32),
+    /// So much more than it is.
+    Plus(f32),
     /// What it has there.
     Of(Arc<Values>),
 }
@@ -229,6 +231,7 @@ impl NodeEdits {
                         let new = match to {
                             To::Value(v) => *v,
                             To::Times(s) => *old * s,
+                            To::Plus(v) => *old + v,
                             To::Of(values) => {
                                 values.rest[values.place(text, position) * self.width + i]
                             }
@@ -252,6 +255,7 @@ impl NodeEdits {
             *now = match to {
                 To::Value(v) => *v,
                 To::Times(s) => *now * s,
+                To::Plus(v) => *now + v,
                 To::Of(values) => values.latents.get(values.place(text, position), latent),
             };
         }
@@ -277,6 +281,7 @@ impl NodeEdits {
             x[i] = match to {
                 To::Value(v) => *v,
                 To::Times(s) => x[i] * s,
+                To::Plus(v) => x[i] + v,
                 To::Of(values) => values.rest[values.place(text, position) * self.width + i],
             };
         }

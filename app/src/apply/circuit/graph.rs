@@ -6,10 +6,10 @@ use crate::events::{CircuitEvent, Event, GraphEvent};
 use crate::forms::CircuitPart;
 use crate::jobs::Kind;
 use crate::state::{GraphState, NoticeText, Screen};
-use crate::work::{browse, circuit_graph as work};
+use crate::work::{browse, circuit_graph as work, cut_sets};
 use egui::Context;
 use sparsescope_core::Result;
-use sparsescope_core::circuits::Imported;
+use sparsescope_core::circuits::{Cut, Imported, Recut};
 use sparsescope_core::llama::Site;
 use sparsescope_core::workspace::CircuitId;
 use std::path::PathBuf;
@@ -56,6 +56,13 @@ impl Sparsescope {
                 let read = move || work::bring_in(&workspace, &path);
                 self.start_graph("Open a circuit", read, GraphEvent::Opened);
             }
+            GraphCommand::CutBy(id) => self.cut_by(id),
+            GraphCommand::KeepCuts(name, cuts) => {
+                let Some(circuit) = self.state.circuit.circuit.clone() else { return };
+                let workspace = self.state.workspace.clone();
+                let keep = move || cut_sets::keep(&workspace, &circuit, &name, &cuts);
+                self.start_graph("Keep what is cut", keep, GraphEvent::CutsKept);
+            }
             GraphCommand::CompareWith(id) => {
                 let workspace = self.state.workspace.clone();
                 let read = move || work::other(&workspace, id);
@@ -81,6 +88,33 @@ impl Sparsescope {
             |()| None,
             move |outcome| Some(Event::Circuit(CircuitEvent::Graph(said(outcome)))),
         );
+    }
+
+    fn cut_by(&mut self, id: i64) {
+        let Some(circuit) = self.state.circuit.circuit.clone() else { return };
+        let (workspace, version) = (self.state.workspace.clone(), self.state.circuit.version);
+        self.jobs.start::<_, ()>(
+            Kind::Workspace,
+            "Open a set of edits",
+            move |_| cut_sets::cuts(&workspace, &circuit, id),
+            |()| None,
+            move |outcome| {
+                Some(Event::Circuit(CircuitEvent::Graph(GraphEvent::CutBy(version, outcome))))
+            },
+        );
+    }
+
+    fn cuts_opened(&mut self, name: &str, cuts: Recut<Cut>) {
+        let Some(circuit) = &self.state.circuit.circuit else { return };
+        let graph = &mut self.forms.circuit.graph;
+        graph.history.change(&format!("cut by {name}"), |view| view.cuts = cuts.made);
+        graph.follow(circuit);
+        if cuts.left_out > 0 {
+            self.say(NoticeText::Good(format!(
+                "{} of the edits speak of tokens that these prompts do not have, and were left out",
+                cuts.left_out
+            )));
+        }
     }
 
     fn know_circuit(&mut self) {
@@ -180,6 +214,23 @@ impl Sparsescope {
             },
             GraphEvent::Opened(outcome) => match outcome {
                 Ok((imported, id)) => self.circuit_opened(*imported, id),
+                Err(error) => self.failed(error),
+            },
+            GraphEvent::CutBy(version, outcome) => match outcome {
+                // Another circuit may be open by now.
+                Ok(_) if version != self.state.circuit.version => {}
+                Ok((name, cuts)) => self.cuts_opened(&name, cuts),
+                Err(error) => self.failed(error),
+            },
+            GraphEvent::CutsKept(outcome) => match outcome {
+                Ok((name, left_out, sets)) => {
+                    self.state.steer.sets = sets;
+                    let but = match left_out {
+                        0 => String::new(),
+                        n => format!(", but for {n} that no edit can say"),
+                    };
+                    self.say(NoticeText::Good(format!("The cuts are kept as “{name}”{but}")));
+                }
                 Err(error) => self.failed(error),
             },
             GraphEvent::Other(outcome) => {

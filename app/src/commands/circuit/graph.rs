@@ -1,7 +1,7 @@
 //! What a person can ask for of the graph.
 
 use crate::widgets::graph::Figure;
-use sparsescope_core::circuits::View;
+use sparsescope_core::circuits::{Cut, View};
 use sparsescope_core::llama::Site;
 use std::path::PathBuf;
 
@@ -28,6 +28,10 @@ pub enum GraphCommand {
     OpenFile,
     /// Open this one.
     OpenFileAt(PathBuf),
+    /// Cut what a kept set of edits changes, and nothing else.
+    CutBy(i64),
+    /// Keep what is cut as a set of edits of this name.
+    KeepCuts(String, Vec<Cut>),
     /// Compare with a circuit of the workspace.
     CompareWith(i64),
     /// Compare with no other any more.

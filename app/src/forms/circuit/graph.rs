@@ -42,6 +42,8 @@ pub struct GraphForm {
     pub chosen: Option<Item>,
     /// What is searched for.
     pub search: String,
+    /// What the cuts are to be called as a set of edits.
+    pub set_name: String,
     /// Whether a drag draws a frame around nodes.
     pub framing: bool,
     /// What a cut does, to be chosen.

@@ -101,12 +101,13 @@ fn to(batch: &Batch, node: &Node, op: CutOp) -> Result<To> {
         CutOp::Mean => of(batch.means.get(&node.site)),
         CutOp::Resample => of(batch.resampled().get(&node.site)),
         CutOp::Scale(s) => Ok(To::Times(s)),
-        CutOp::Set(_) if node.unit == Unit::Error => Err(Error::setting(
-            format!("{node} cannot be set to a value"),
+        CutOp::Set(_) | CutOp::Add(_) if node.unit == Unit::Error => Err(Error::setting(
+            format!("{node} cannot be set to a value, nor can one be added"),
             "the error is a whole vector",
             "Put it to zero or to its mean, resample it, or scale it",
         )),
         CutOp::Set(v) => Ok(To::Value(v)),
+        CutOp::Add(v) => Ok(To::Plus(v)),
     }
 }
 

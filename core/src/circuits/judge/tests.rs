@@ -188,6 +188,7 @@ impl Change for Slow<'_> {
                                 CutOp::Resample => donor[i],
                                 CutOp::Scale(s) => f[i] * s,
                                 CutOp::Set(v) => v,
+                                CutOp::Add(v) => f[i] + v,
                             };
                         }
                         Unit::Error => match cut.op {
@@ -195,7 +196,7 @@ impl Change for Slow<'_> {
                             CutOp::Mean => error.clone_from(mean_error),
                             CutOp::Resample => error.clone_from(donor_error),
                             CutOp::Scale(s) => error.iter_mut().for_each(|e| *e *= s),
-                            CutOp::Set(_) => unreachable!("not defined"),
+                            CutOp::Set(_) | CutOp::Add(_) => unreachable!("not defined"),
                         },
                     }
                 }
@@ -412,7 +413,12 @@ fn a_cut_of_one_latent_is_the_edit_of_the_same_text() {
         .collect::<BTreeMap<Site, Arc<Sae>>>();
     let mut moved = 0;
     for latent in 0..LATENTS {
-        for (cut, edit) in [("zero", "ablate"), ("scale 2", "scale 2"), ("set 0.5", "set 0.5")] {
+        for (cut, edit) in [
+            ("zero", "ablate"),
+            ("scale 2", "scale 2"),
+            ("set 0.5", "set 0.5"),
+            ("add -0.5", "add -0.5"),
+        ] {
             let cut: Cut = format!("resid.0/{latent} {cut}").parse().unwrap();
             let fast = judge.run(&ctx(), Which::Everything, &[cut]).unwrap().value;
             let edit: Edit = format!("resid.0/{latent} {edit}").parse().unwrap();

@@ -5,7 +5,7 @@ use super::drawn::{label, title};
 use super::parts::{Row, by_sign, estimate, head, row};
 use super::send;
 use super::told::{activation, activation_name};
-use crate::commands::GraphCommand;
+use crate::commands::{Command, GraphCommand, SteerCommand};
 use crate::context::Cx;
 use crate::format;
 use crate::forms::{GraphForm, Item};
@@ -70,6 +70,12 @@ fn top(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, node: Node) {
             && button(ui, "Open the feature").clicked()
         {
             send(cx, GraphCommand::OpenFeature(node.site, latent));
+        }
+        if let Unit::Latent(latent) = node.unit
+            && let Some(sae) = state.saes.get(&node.site)
+            && button(ui, "Steer with it").clicked()
+        {
+            cx.send(Command::Steer(SteerCommand::Add(*sae, latent)));
         }
         if let Some(g) = form.history.view().group_of(node)
             && button(ui, "Its group").clicked()

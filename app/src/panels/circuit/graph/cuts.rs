@@ -11,7 +11,7 @@ use egui::{DragValue, Label, Ui};
 use sparsescope_core::circuits::{Circuit, CutOp, Node, Unit};
 
 /// What can be done to a node, by name.
-pub fn ops(circuit: &Circuit, nodes: &[Node]) -> [(CutOp, &'static str, &'static str); 5] {
+pub fn ops(circuit: &Circuit, nodes: &[Node]) -> [(CutOp, &'static str, &'static str); 6] {
     let clean = circuit.nodes.iter().find(|n| nodes.contains(&n.node)).map_or(1.0, |n| n.clean);
     [
         (CutOp::Zero, "Zero", "Its activation is 0 (X)"),
@@ -19,6 +19,7 @@ pub fn ops(circuit: &Circuit, nodes: &[Node]) -> [(CutOp, &'static str, &'static
         (CutOp::Resample, "Resample", "Its value on another of these prompts (R)"),
         (CutOp::Scale(2.0), "Scale", "So many times its activation"),
         (CutOp::Set(clean), "Set", "A value of your own"),
+        (CutOp::Add(clean), "Add", "So much more than its activation"),
     ]
 }
 
@@ -42,7 +43,7 @@ pub fn buttons(ui: &mut Ui, form: &mut GraphForm, circuit: &Circuit, nodes: &[No
         ui.spacing_mut().item_spacing.x = 2.0;
         ui.spacing_mut().button_padding.x = 6.0;
         for (op, name, what) in ops(circuit, nodes) {
-            let undefined = only_errors && matches!(op, CutOp::Set(_));
+            let undefined = only_errors && matches!(op, CutOp::Set(_) | CutOp::Add(_));
             let lit =
                 now.is_some_and(|n| std::mem::discriminant(&n) == std::mem::discriminant(&op));
             let button = egui::Button::selectable(lit, name);
@@ -64,6 +65,11 @@ pub fn buttons(ui: &mut Ui, form: &mut GraphForm, circuit: &Circuit, nodes: &[No
         Some(CutOp::Set(x)) => {
             if let Some(x) = number(ui, "is its activation", x) {
                 form.history.drag("set", |v| v.cut(nodes, CutOp::Set(x)));
+            }
+        }
+        Some(CutOp::Add(x)) => {
+            if let Some(x) = number(ui, "more than its activation", x) {
+                form.history.drag("add", |v| v.cut(nodes, CutOp::Add(x)));
             }
         }
         _ => {}
@@ -104,13 +110,14 @@ pub fn menu(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circuit, o
     ui.separator();
     let errors = nodes.iter().any(|n| n.unit == Unit::Error);
     for (op, name, what) in ops(circuit, &nodes) {
-        let undefined = errors && matches!(op, CutOp::Set(_));
+        let undefined = errors && matches!(op, CutOp::Set(_) | CutOp::Add(_));
         let name = match op {
             CutOp::Zero => "Cut: set to zero",
             CutOp::Mean => "Cut: set to its mean",
             CutOp::Resample => "Cut: resample",
             CutOp::Scale(_) => "Scale by 2…",
             CutOp::Set(_) if name == "Set" => "Set to a value…",
+            CutOp::Add(_) => "Add a value…",
             CutOp::Set(_) => name,
         };
         if ui.add_enabled(!undefined, egui::Button::new(name)).on_hover_text(what).clicked() {

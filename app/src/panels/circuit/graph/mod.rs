@@ -12,6 +12,7 @@ pub(super) mod drawn;
 mod groups;
 mod overview;
 pub(super) mod parts;
+mod sets;
 mod told;
 mod toolbar;
 

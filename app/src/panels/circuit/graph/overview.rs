@@ -3,6 +3,7 @@
 use super::cuts;
 use super::drawn::{label, title};
 use super::parts::{Row, head, row};
+use super::sets;
 use crate::context::Cx;
 use crate::forms::{GraphForm, Item};
 use crate::theme::{self, palette};
@@ -20,6 +21,7 @@ pub fn overview(ui: &mut Ui, cx: &Cx<'_>, form: &mut GraphForm, circuit: &Circui
     card(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 3.0;
         cut(ui, form);
+        sets::sets(ui, cx, form);
         groups(ui, form, circuit);
         strongest(ui, cx, form, circuit);
     });
