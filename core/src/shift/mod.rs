@@ -18,8 +18,10 @@ mod measurer;
 mod pooled;
 mod probe;
 mod probe_circuit;
+mod pronouns;
 mod source;
 mod split;
+mod study;
 mod table;
 mod table_file;
 mod truth;
@@ -31,8 +33,13 @@ pub use measurer::Measurer;
 pub use pooled::Pooled;
 pub use probe::{Probe, ProbeSpec, train_probe};
 pub use probe_circuit::{CircuitSpec, EFFECT_DEFINITION, is_feature, probe_circuit};
+pub use pronouns::{
+    PRONOUN_CAVEAT, PRONOUN_DEFINITION, PronounGroup, PronounMeans, PronounReport, PronounSpec,
+    PronounText, pronouns,
+};
 pub use source::{Columns, Pairing, Source};
 pub use split::{Split, SplitFacts, SplitSpec, Text};
+pub use study::{DataFacts, Judge, Study, StudyEvent, StudySpec, study};
 pub use table::{RowKind, Table, TableInput, TableRow, TableSpec, table};
 pub use truth::{TRUTH_DEFINITION, Telling, judge_by_truth, tellings};
 

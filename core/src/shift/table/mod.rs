@@ -6,6 +6,8 @@ mod rows;
 mod skyline;
 mod words;
 
+pub(super) use words::pieces;
+
 use super::{Accuracies, CircuitSpec, Data, Judgements, Probe, ProbeSpec, Source, Split};
 use crate::circuits::Bases;
 use crate::error::Result;

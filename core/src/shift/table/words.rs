@@ -106,7 +106,7 @@ pub(super) fn deleted(text: &str, words: &BTreeSet<String>) -> String {
 }
 
 /// Words (letters and apostrophes within) and what stands between them.
-pub(in super::super) fn pieces(text: &str) -> Vec<(&str, bool)> {
+pub(in crate::shift) fn pieces(text: &str) -> Vec<(&str, bool)> {
     let letter = |c: char| c.is_alphabetic() || c == '\'' || c == '’';
     let mut out = Vec::new();
     let mut start = 0;
