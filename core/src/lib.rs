@@ -3,6 +3,7 @@
 //! A room (module) may use the rooms listed above it here, never one below.
 
 mod error;
+mod html;
 
 pub mod device;
 pub mod jobs;

@@ -23,6 +23,7 @@ mod meanings;
 mod prompt;
 mod report;
 mod search;
+mod shift;
 mod sweep;
 mod table;
 mod train;
@@ -102,6 +103,7 @@ enum Command {
     Directions(directions::DirectionsArgs),
     Compare(compare::CompareArgs),
     Circuit(circuit::CircuitArgs),
+    Shift(Box<shift::ShiftArgs>),
     Export(export::ExportArgs),
     Label(Box<label::LabelArgs>),
     Search(search::SearchArgs),
@@ -141,6 +143,7 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Directions(args) => directions::run(args, global),
         Command::Compare(args) => compare::run(args, global),
         Command::Circuit(args) => circuit::run(args, global),
+        Command::Shift(args) => shift::run(args, global),
         Command::Export(args) => export::run(args, global),
         Command::Label(args) => label::run(args, global),
         Command::Search(args) => search::run(args, global),

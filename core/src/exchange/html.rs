@@ -2,10 +2,10 @@
 
 use super::{Common, Feature};
 use crate::error::Result;
+use crate::html::{CSS, escaped};
 use crate::features::{Context, GroupKind, QUANTILES, RankedSentence, TokenEffect};
 use std::fmt::Write as _;
 
-const CSS: &str = include_str!("page.css");
 /// Opacity of the strongest shade, so that text stays readable on it in light and dark.
 const DEEPEST: f32 = 0.6;
 
@@ -258,23 +258,4 @@ fn percent(share: f32) -> String {
 
 fn short(hash: &str) -> String {
     escaped(&hash.chars().take(12).collect::<String>())
-}
-
-/// Text that is safe anywhere in the page, in and outside of attributes.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // Not allowed in HTML, or able to turn the text around it.
-            c if c.is_control() && c != '\n' => out.push('\u{fffd}'),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -15,14 +15,17 @@ mod accuracy;
 mod data;
 mod judgement;
 mod measurer;
+mod page;
 mod pooled;
 mod probe;
 mod probe_circuit;
 mod pronouns;
+mod sites;
 mod source;
 mod split;
 mod study;
 mod table;
+mod table_csv;
 mod table_file;
 mod truth;
 
@@ -37,6 +40,7 @@ pub use pronouns::{
     PRONOUN_CAVEAT, PRONOUN_DEFINITION, PronounGroup, PronounMeans, PronounReport, PronounSpec,
     PronounText, pronouns,
 };
+pub use sites::{SITES_DEFINITION, SiteRow, compare_sites};
 pub use source::{Columns, Pairing, Source};
 pub use split::{Split, SplitFacts, SplitSpec, Text};
 pub use study::{DataFacts, Judge, Study, StudyEvent, StudySpec, study};

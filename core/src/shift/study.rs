@@ -87,7 +87,7 @@ impl DataFacts {
 }
 
 /// A study: everything that was asked for, and everything that came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Study {
     /// What it is called.
     pub name: String,

@@ -62,7 +62,7 @@ pub struct BasesArgs {
     pub model: ModelArgs,
     /// Folder with a folder for each dictionary, as `sweep --site all` leaves it [default: none:
     /// the coordinates of each site are the nodes]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "dictionaries", value_name = "DIR")]
     pub saes: Option<PathBuf>,
     /// Sites to look at; one without a dictionary takes its coordinates [default: those with a
     /// dictionary, or all if there is none]
