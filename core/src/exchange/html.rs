@@ -2,8 +2,8 @@
 
 use super::{Common, Feature};
 use crate::error::Result;
-use crate::html::{CSS, escaped};
 use crate::features::{Context, GroupKind, QUANTILES, RankedSentence, TokenEffect};
+use crate::html::{CSS, escaped};
 use std::fmt::Write as _;
 
 /// Opacity of the strongest shade, so that text stays readable on it in light and dark.

@@ -126,3 +126,7 @@ fn quantile(values: &[f64], q: f64) -> f64 {
     let above = (below + 1).min(last);
     values[below] + (at - below as f64) * (values[above] - values[below])
 }
+
+#[cfg(test)]
+#[path = "tests/accuracy.rs"]
+mod tests;

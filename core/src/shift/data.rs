@@ -265,3 +265,7 @@ fn paired(mut data: Data, pairing: &Pairing) -> Result<Data> {
     }
     Ok(data)
 }
+
+#[cfg(test)]
+#[path = "tests/data.rs"]
+mod tests;

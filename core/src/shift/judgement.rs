@@ -124,3 +124,7 @@ pub fn trim(nodes: &[Node]) -> Vec<Edit> {
     };
     nodes.iter().filter_map(edit).collect()
 }
+
+#[cfg(test)]
+#[path = "tests/judgement.rs"]
+mod tests;

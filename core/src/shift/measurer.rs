@@ -214,3 +214,7 @@ fn first_difference(a: &[Edit], b: &[Edit]) -> Option<Site> {
         (a, b) => a.into_iter().chain(b).map(|edit| edit.site).min(),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/measurer.rs"]
+mod tests;

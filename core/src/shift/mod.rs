@@ -27,6 +27,8 @@ mod study;
 mod table;
 mod table_csv;
 mod table_file;
+#[cfg(test)]
+mod testing;
 mod truth;
 
 pub use accuracy::{ACCURACY_DEFINITION, Accuracies, Share};

@@ -107,7 +107,8 @@ impl Study {
         );
         for label in &d.labels {
             for spurious in &d.spurious {
-                let _ = write!(out, "<th class=\"n\">{}<br>{}</th>", escaped(label), escaped(spurious));
+                let _ =
+                    write!(out, "<th class=\"n\">{}<br>{}</th>", escaped(label), escaped(spurious));
             }
         }
         out.push_str("<th class=\"n\">Trimmed</th></tr></thead><tbody>\n");
@@ -125,7 +126,11 @@ impl Study {
                 escaped(&row.made)
             );
             if let Some(train) = row.train_accuracy {
-                let _ = write!(out, " Its probe names {} of its own training texts right.", percent(train));
+                let _ = write!(
+                    out,
+                    " Its probe names {} of its own training texts right.",
+                    percent(train)
+                );
             }
             if !row.words.is_empty() {
                 let _ = write!(
@@ -203,7 +208,11 @@ impl Study {
             let _ = writeln!(out, "<p>{sentence}</p>");
         }
         if s.same_tokens > 0 {
-            let _ = writeln!(out, "<p>{} texts have the tokens of another one and are left out.</p>", s.same_tokens);
+            let _ = writeln!(
+                out,
+                "<p>{} texts have the tokens of another one and are left out.</p>",
+                s.same_tokens
+            );
         }
         for (why, rows) in &d.left_out {
             let _ = writeln!(out, "<p>{rows} rows left out: {}.</p>", escaped(why));
@@ -252,7 +261,9 @@ fn row_of_table(out: &mut String, row: &TableRow) {
         return;
     };
     let groups = a.groups.iter().flatten();
-    for Share { mean, low, high } in [&a.label, &a.spurious, &a.worst_group].into_iter().chain(groups) {
+    for Share { mean, low, high } in
+        [&a.label, &a.spurious, &a.worst_group].into_iter().chain(groups)
+    {
         let _ = write!(
             out,
             "<td class=\"n\">{:.1}<small>{:.1}–{:.1}</small></td>",

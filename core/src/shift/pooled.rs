@@ -166,3 +166,7 @@ pub(super) fn pooled_at(
         .remove(&site)
         .ok_or_else(|| Error::internal("Activations were not read", format!("{site} is absent")))
 }
+
+#[cfg(test)]
+#[path = "tests/pooled.rs"]
+mod tests;

@@ -34,9 +34,9 @@ pub struct ProbeSpec {
 impl Default for ProbeSpec {
     fn default() -> Self {
         Self {
-            site: Site::Resid(2),
+            site: Site::Mlp(1),
             learning_rate: 1e-2,
-            epochs: 1,
+            epochs: 5,
             batch: 32,
             weight_decay: 1e-2,
             seed: 0,
@@ -63,6 +63,20 @@ pub struct Probe {
     pub texts: usize,
     /// Steps taken.
     pub steps: usize,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self {
+            site: Site::Embed,
+            weights: Vec::new(),
+            bias: 0.0,
+            train_accuracy: 0.0,
+            train_loss: 0.0,
+            texts: 0,
+            steps: 0,
+        }
+    }
 }
 
 impl Probe {
@@ -255,3 +269,7 @@ impl ProbeSpec {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "tests/probe.rs"]
+mod tests;

@@ -35,8 +35,8 @@ impl Default for CircuitSpec {
         Self {
             method: Method::default(),
             texts: 100,
-            threshold: 0.02,
-            most: 100,
+            threshold: 0.01,
+            most: 150,
             skip_positions: 0,
             audit: 0,
             seed: 0,
@@ -158,3 +158,7 @@ pub(super) fn latent(node: &Node) -> Option<u32> {
         Unit::Error => None,
     }
 }
+
+#[cfg(test)]
+#[path = "tests/probe_circuit.rs"]
+mod tests;

@@ -428,3 +428,7 @@ fn means(places: impl Iterator<Item = (usize, [f64; 2])>) -> PronounMeans {
     let n = n.max(1) as f64;
     PronounMeans { she: out.she / n, he: out.he / n, right: out.right / n }
 }
+
+#[cfg(test)]
+#[path = "tests/pronouns.rs"]
+mod tests;

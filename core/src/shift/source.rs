@@ -53,7 +53,7 @@ impl Default for Columns {
 
 impl Default for Source {
     fn default() -> Self {
-        Self::World { labels: ["nurse".into(), "professor".into()], texts: 8000, seed: 0 }
+        Self::World { labels: ["nurse".into(), "doctor".into()], texts: 4000, seed: 0 }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct SplitSpec {
 
 impl Default for SplitSpec {
     fn default() -> Self {
-        Self { ambiguous: 1000, balanced_train: 250, balanced_test: 250, seed: 0 }
+        Self { ambiguous: 500, balanced_train: 250, balanced_test: 250, seed: 0 }
     }
 }
 
@@ -227,3 +227,7 @@ fn sizes(data: &Data, groups: &[[Vec<Text>; 2]; 2]) -> String {
     };
     [named(0, 0), named(0, 1), named(1, 0), named(1, 1)].join("; ")
 }
+
+#[cfg(test)]
+#[path = "tests/split.rs"]
+mod tests;

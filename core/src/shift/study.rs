@@ -250,3 +250,7 @@ impl Study {
             .map_err(|e| Error::format("The study cannot be read", e.to_string(), "Make it anew"))
     }
 }
+
+#[cfg(test)]
+#[path = "tests/study.rs"]
+mod tests;

@@ -210,3 +210,7 @@ fn json_lines(text: &str, columns: &Columns, check: &dyn Fn() -> Result<()>) -> 
     }
     Ok(rows)
 }
+
+#[cfg(test)]
+#[path = "tests/table_file.rs"]
+mod tests;

@@ -165,3 +165,7 @@ pub fn judge_by_truth<E>(
         |t: &Telling| (t.node, Judgement { verdict: t.verdict(), note: t.note(label, spurious) });
     Ok((Judgements { all: found.iter().map(judged).collect() }, found))
 }
+
+#[cfg(test)]
+#[path = "tests/truth.rs"]
+mod tests;

@@ -20,6 +20,7 @@ mod runs;
 mod saes;
 mod schema;
 mod settings;
+mod shift;
 mod sqlite;
 mod tasks;
 
@@ -42,6 +43,7 @@ pub use models::KnownModel;
 pub use runs::{NewRun, Run};
 pub(crate) use saes::FEATURES;
 pub use saes::{RunStatus, SaeId, SaeRecord};
+pub use shift::{StudyId, StudyRecord};
 pub use tasks::{TaskId, TaskRecord};
 
 /// Name of the database in the workspace's folder.

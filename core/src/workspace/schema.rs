@@ -146,6 +146,18 @@ const STEPS: &[&str] = &[
         created INTEGER NOT NULL,
         UNIQUE (name, model)
     ) STRICT;
+    CREATE TABLE shift_studies (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        model TEXT NOT NULL,
+        judged INTEGER NOT NULL,
+        trimmed INTEGER NOT NULL,
+        original REAL,
+        retrained REAL,
+        study TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL
+    ) STRICT;
 ",
 ];
 

@@ -244,7 +244,7 @@ impl Batch {
         // The clean run holds its own prefix's keys and values too.
         let from = if skipped > 0 { Some(&self.clean) } else { self.prefix.as_ref() };
         let plan = Plan {
-            read: &[setup.top],
+            read: &[setup.top, setup.end()],
             trace,
             check: Some(setup.check),
             start: Some(crate::llama::Start { site, value: &value, beside: beside.as_ref() }),

@@ -99,7 +99,13 @@ impl<'a> Setup<'a> {
     /// Sites to read: the ones with nodes, and those that a pass needs to begin at one of them.
     fn read(&self) -> Vec<Site> {
         let all = Site::all(self.layers());
-        all.into_iter().filter(|site| *site <= self.top).collect()
+        all.into_iter().filter(|site| *site <= self.end()).collect()
+    }
+
+    /// The end of the block of the metric's site: a pass that stops within a block keeps no trace
+    /// of it, and no gradient could start there.
+    fn end(&self) -> Site {
+        self.top.layer().map_or(Site::Embed, Site::Resid)
     }
 
     fn layers(&self) -> usize {

@@ -190,3 +190,7 @@ pub fn table<E>(
     }
     Ok(out)
 }
+
+#[cfg(test)]
+#[path = "../tests/table.rs"]
+mod tests;

@@ -105,9 +105,9 @@ pub(super) fn deleted(text: &str, words: &BTreeSet<String>) -> String {
     out.trim_start().to_owned()
 }
 
-/// Words (letters and apostrophes within) and what stands between them.
+/// Words (letters, digits, apostrophes) and what stands between them.
 pub(in crate::shift) fn pieces(text: &str) -> Vec<(&str, bool)> {
-    let letter = |c: char| c.is_alphabetic() || c == '\'' || c == '’';
+    let letter = |c: char| c.is_alphanumeric() || c == '\'' || c == '’';
     let mut out = Vec::new();
     let mut start = 0;
     let mut last = None;
