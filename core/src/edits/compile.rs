@@ -6,10 +6,11 @@ use super::{Edit, Op, Positions};
 use crate::activations::numbers;
 use crate::error::{Error, Result};
 use crate::llama::{Change, Site};
-use crate::sae::{Sae, Wiring};
+use crate::sae::kernels::Packed;
+use crate::sae::{Latents, Sae, Wiring};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The dictionary at each site that has one.
 pub type Dictionaries = BTreeMap<Site, Arc<Sae>>;
@@ -17,7 +18,8 @@ pub type Dictionaries = BTreeMap<Site, Arc<Sae>>;
 /// Edits ready to run: for each site its dictionary and what to do there.
 ///
 /// At each edited position x becomes `x + Σ (f' − f) · d`, with f from encoding the live x once
-/// for all latents of the site. Several edits of one latent apply one after another. A position
+/// for all latents of the site (f is not asked for where f' − f does not depend on it, as where
+/// every edit of a latent adds). Several edits of one latent apply one after another. A position
 /// where no activation changes keeps its bits.
 #[derive(Debug, Clone, Default)]
 pub struct Edits {
@@ -28,6 +30,61 @@ pub struct Edits {
 struct SiteEdits {
     sae: Arc<Sae>,
     edits: Vec<Edit>,
+    eye: Arc<OnceLock<Eye>>,
+}
+
+/// What finds the activations that the edits of a site depend on, made at their first use.
+#[derive(Debug)]
+struct Eye {
+    /// The dictionary, or what of it is enough.
+    sae: Arc<Sae>,
+    packed: Packed,
+    /// The latents that are looked at, if that is not all of them.
+    only: Option<Vec<u32>>,
+}
+
+impl Eye {
+    fn new(sae: &Arc<Sae>, edits: &[Edit]) -> Self {
+        // What is added to an activation is added whatever that is.
+        let mut looked_at: Vec<u32> =
+            edits.iter().filter(|e| !matches!(e.op, Op::Add(_))).map(|e| e.latent).collect();
+        looked_at.sort_unstable();
+        looked_at.dedup();
+        let part = if looked_at.is_empty() { None } else { sae.part(&looked_at) };
+        match part {
+            Some(part) => {
+                let packed = part.packed();
+                Self { sae: Arc::new(part), packed, only: Some(looked_at) }
+            }
+            None if looked_at.is_empty() => {
+                Self { sae: sae.clone(), packed: Packed::new(), only: Some(looked_at) }
+            }
+            None => Self { sae: sae.clone(), packed: sae.packed(), only: None },
+        }
+    }
+
+    /// Active latents of each row, numbered as here.
+    fn see(&self, rows: &[f32]) -> Result<Latents> {
+        match &self.only {
+            Some(none) if none.is_empty() => {
+                let mut silent = Latents::new(0);
+                silent.row_start.resize(rows.len() / self.sae.width().max(1) + 1, 0);
+                Ok(silent)
+            }
+            _ => self.sae.encode_by(&self.packed, rows),
+        }
+    }
+
+    /// The activation of a latent of the dictionary in row `i`; 0 of one that is not looked at.
+    fn active(&self, seen: &Latents, i: usize, latent: u32) -> f32 {
+        match &self.only {
+            None => seen.get(i, latent),
+            Some(only) => match only.binary_search(&latent) {
+                Ok(at) => seen.get(i, at as u32),
+                Err(_) => 0.0,
+            },
+        }
+    }
 }
 
 impl Edits {
@@ -71,7 +128,11 @@ impl Edits {
             }
             sites
                 .entry(edit.site)
-                .or_insert_with(|| SiteEdits { sae: sae.clone(), edits: Vec::new() })
+                .or_insert_with(|| SiteEdits {
+                    sae: sae.clone(),
+                    edits: Vec::new(),
+                    eye: Arc::default(),
+                })
                 .edits
                 .push(edit.clone());
         }
@@ -106,13 +167,14 @@ impl Change for SiteEdits {
             .collect();
         let rows: Vec<f32> =
             at.iter().flat_map(|(row, _)| values[row * width..][..width].to_vec()).collect();
-        let latents = self.sae.encode(&rows)?;
+        let eye = self.eye.get_or_init(|| Eye::new(&self.sae, &self.edits));
+        let seen = eye.see(&rows)?;
         let mut changed = false;
         for (i, (row, position)) in at.iter().enumerate() {
             let here = self.edits.iter().filter(|e| e.positions.contains(*position));
             let ops = here.map(|e| (e.latent, e.op));
             let x = &mut values[row * width..][..width];
-            if edit_row(&self.sae, |latent| latents.get(i, latent), ops, x) {
+            if edit_row(&self.sae, |latent| eye.active(&seen, i, latent), ops, x) {
                 changed = true;
                 within_bounds(x)?;
             }

@@ -3,7 +3,7 @@
 use super::kernels::{self, AttentionShape, Table};
 use super::trace::{AttentionTrace, BlockTrace, MlpTrace, Trace};
 use super::weights::Block;
-use super::{Cache, Logits, Model, Pass, Plan, Prefix, Site, Tokens, rope};
+use super::{Cache, Logits, Model, Pass, Plan, Prefix, Site, Tokens, rope, step};
 use crate::error::{Error, Result};
 use candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
@@ -56,7 +56,10 @@ impl Model {
                 "a pass with a cache begins with its tokens",
             ));
         }
-        Run::new(self, tokens, plan, cache, first)?.all()
+        match cache {
+            Some(cache) if step::takes(self, tokens, plan) => step::step(self, tokens, plan, cache),
+            cache => Run::new(self, tokens, plan, cache, first)?.all(),
+        }
     }
 
     pub(super) fn table(&self, first: usize, count: usize) -> Result<Table> {

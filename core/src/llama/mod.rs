@@ -22,6 +22,7 @@ mod pass;
 mod readout;
 mod rope;
 mod site;
+mod step;
 mod tokenizer;
 mod tokens;
 mod trace;

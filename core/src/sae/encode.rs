@@ -1,7 +1,7 @@
 //! Encoding with a finished dictionary.
 
 use super::kernels::{self, Above, Bound, Encoding, GroupMax, Packed, Select};
-use super::{Architecture, Latents, Sae, Wiring};
+use super::{About, Architecture, Extra, Latents, Matrix, Sae, Wiring};
 use crate::error::Result;
 use std::borrow::Cow;
 
@@ -23,6 +23,34 @@ impl Sae {
         let mut packed = Packed::new();
         packed.pack(&self.encoder, &self.b_enc, None);
         packed
+    }
+
+    /// A dictionary of these latents alone, in this order, that finds of each what this one finds,
+    /// bit for bit; `None` where whether a latent is active depends on the others.
+    pub(crate) fn part(&self, latents: &[u32]) -> Option<Self> {
+        let each = match self.architecture {
+            Architecture::Standard { .. } | Architecture::PAnneal { .. } => false,
+            Architecture::JumpRelu { .. } => true,
+            // One threshold for all.
+            Architecture::BatchTopK { .. } | Architecture::Matryoshka { .. } => false,
+            _ => return None,
+        };
+        let rows = |matrix: &Matrix| {
+            let data = latents.iter().flat_map(|l| matrix.row(*l as usize)).copied().collect();
+            Matrix::new(latents.len(), matrix.cols(), data).ok()
+        };
+        let of = |values: &[f32]| latents.iter().map(|l| values[*l as usize]).collect();
+        let threshold = if each { of(&self.extra.threshold) } else { self.extra.threshold.clone() };
+        Some(Self {
+            encoder: rows(&self.encoder)?,
+            b_enc: of(&self.b_enc),
+            decoder: rows(&self.decoder)?,
+            extra: Extra { threshold, ..Extra::default() },
+            architecture: self.architecture.clone(),
+            b_dec: self.b_dec.clone(),
+            wiring: self.wiring,
+            about: About::default(),
+        })
     }
 
     /// As [`Sae::encode`], bit for bit, with an encoder that was packed before.

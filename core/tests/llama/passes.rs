@@ -176,6 +176,59 @@ fn a_cache_continues_where_the_text_stopped() {
     }
 }
 
+/// In f32 a position at a time takes the faster form; stretches and single positions may follow
+/// one another, and rows may be left out or doubled on the way.
+#[test]
+fn one_position_at_a_time_is_the_same_pass() {
+    for name in golden_models() {
+        let (model, exact) = (open(&name), open_f64(&name));
+        let tokens = tokens(&model, 3, 40);
+        let sites = Site::all(model.config().layers);
+        let change: [(Site, &dyn Change); 2] = [(Site::Embed, &Double), (Site::Attn(1), &Double)];
+        for change in [&[][..], &change] {
+            let plan = Plan { read: &sites, change, logits: Logits::All, ..Plan::default() };
+            let whole = exact.forward(&tokens, &plan).unwrap();
+            let mut cache = Cache::new();
+            let mut rows = vec![0, 1, 2];
+            let mut from = 0;
+            for (step, length) in [1, 1, 5, 1, 1, 3].into_iter().chain([1; 28]).enumerate() {
+                let kept = match step {
+                    4 => vec![2, 0, 0],
+                    20 => vec![1],
+                    _ => (0..rows.len()).collect(),
+                };
+                if step > 0 {
+                    cache.select(&kept).unwrap();
+                }
+                rows = kept.into_iter().map(|row| rows[row]).collect();
+                let part = |row: &usize| tokens.ids()[row * 40 + from..][..length].to_vec();
+                let part: Vec<Vec<u32>> = rows.iter().map(part).collect();
+                let part = Tokens::rows(&part).unwrap();
+                let pass = model.forward_cached(&part, &plan, &mut cache).unwrap();
+                let pick = Tensor::new(
+                    rows.iter().map(|row| *row as u32).collect::<Vec<_>>(),
+                    model.device(),
+                )
+                .unwrap();
+                let wanted =
+                    |x: &Tensor| x.index_select(&pick, 0).unwrap().narrow(1, from, length).unwrap();
+                let logits = whole.logits.as_ref().unwrap();
+                let scale = if change.is_empty() { 1.0 } else { 4.0 };
+                assert!(distance(&pass.logits.unwrap(), &wanted(logits)) < 2e-5 * scale);
+                for site in &sites {
+                    assert!(
+                        distance(&pass.sites[site], &wanted(&whole.sites[site])) < 2e-5 * scale,
+                        "{name} {site}"
+                    );
+                }
+                from += length;
+                assert_eq!(cache.positions(), from);
+            }
+            assert!(cache.select(&[1]).is_err());
+        }
+    }
+}
+
 #[test]
 fn a_change_is_told_its_position_in_the_text() {
     struct Positions(RefCell<Vec<(usize, usize)>>);

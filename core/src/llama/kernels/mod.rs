@@ -8,6 +8,7 @@ mod gemm;
 mod pointwise;
 mod portable;
 mod real;
+pub(super) mod vector;
 mod wide;
 
 use crate::error::Result;
@@ -61,6 +62,19 @@ pub struct Rules {
     pub freeze_gate: bool,
     /// Of silu(gate) · up each factor gets half of its gradient.
     pub halve_products: bool,
+}
+
+/// The numbers of a tensor of f32 on the CPU, locked for reading.
+pub(super) struct Numbers<'a>(real::View<'a>);
+
+impl<'a> Numbers<'a> {
+    pub(super) fn of(x: &'a Tensor) -> Self {
+        Self(view(x))
+    }
+
+    pub(super) fn slice(&self) -> Result<&[f32]> {
+        Ok(self.0.slice::<f32>()?)
+    }
 }
 
 /// Calls a CPU kernel in the number type of `$x`, or else the portable form.

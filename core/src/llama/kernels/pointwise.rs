@@ -32,7 +32,7 @@ pub(super) fn rms_norm<R: Real>(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tens
 }
 
 #[inline(always)]
-fn inverse_rms<R: Real>(x: &[R], eps: f64) -> R {
+pub(super) fn inverse_rms<R: Real>(x: &[R], eps: f64) -> R {
     let mean = sum(x.len(), |i| x[i] * x[i]) / R::of(x.len() as f64);
     R::one() / (mean + R::of(eps)).sqrt()
 }

@@ -40,7 +40,7 @@ pub(super) fn for_each_product(
                 let columns = panel.min(m - first);
                 for at in (0..n).step_by(TILE_ROWS) {
                     let group = if at < whole { &rows[at * d..][..TILE_ROWS * d] } else { &padded };
-                    packed.tile(p, group, &mut tile);
+                    packed.tile(p, group, TILE_ROWS, &mut tile);
                     for (r, tile) in tile.chunks(panel).take(TILE_ROWS.min(n - at)).enumerate() {
                         let out = &mut out[(at + r) * m + first..][..columns];
                         for (j, (o, t)) in out.iter_mut().zip(tile).enumerate() {

@@ -52,10 +52,15 @@ pub fn encode(
         memory.blocks.resize_with(blocks, Block::default);
     }
     let memory = &mut memory.blocks[..blocks];
-    centred
-        .par_chunks(BLOCK * d)
-        .zip(memory.par_iter_mut())
-        .try_for_each(|(rows, block)| block.encode(rows, packed, names, select, stop))?;
+    if let [block] = memory {
+        // A single block is not worth waking other threads for.
+        block.encode(centred, packed, names, select, stop)?;
+    } else {
+        centred
+            .par_chunks(BLOCK * d)
+            .zip(memory.par_iter_mut())
+            .try_for_each(|(rows, block)| block.encode(rows, packed, names, select, stop))?;
+    }
     out.clear();
     for block in memory {
         let base = out.index.len();
@@ -93,7 +98,7 @@ impl Block {
             for at in (0..n).step_by(TILE_ROWS) {
                 let group =
                     if at < whole { &rows[at * d..][..TILE_ROWS * d] } else { &self.padded };
-                packed.tile(p, group, &mut tile);
+                packed.tile(p, group, n - at, &mut tile);
                 for (r, pre) in tile.chunks(packed.panel()).take(TILE_ROWS.min(n - at)).enumerate()
                 {
                     let pre = &pre[..columns];

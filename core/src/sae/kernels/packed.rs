@@ -85,9 +85,16 @@ impl Packed {
         });
     }
 
-    /// Pre-activations of panel `p` for eight rows (`[8, d]`): `out[r * panel + j]`.
+    /// Pre-activations of panel `p` for the first `live` of eight rows (`[8, d]`), at least for these:
+    /// `out[r * panel + j]`.
     #[allow(unsafe_code)]
-    pub(super) fn tile(&self, p: usize, rows: &[f32], out: &mut [f32; TILE_ROWS * MAX_PANEL]) {
+    pub(super) fn tile(
+        &self,
+        p: usize,
+        rows: &[f32],
+        live: usize,
+        out: &mut [f32; TILE_ROWS * MAX_PANEL],
+    ) {
         let (d, panel) = (self.width, self.panel());
         let data = &self.data[p * panel * d..][..panel * d];
         let bias = &self.bias[p * panel..][..panel];
@@ -96,11 +103,18 @@ impl Packed {
             // SAFETY: the machine has AVX-512 (the level says so), `data` is 48 * d long, `rows`
             // 8 * d, `bias` 48, `out` 8 * 48.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { tile_avx512(d, data, bias, rows, out) },
+            Level::Avx512 => unsafe {
+                match live {
+                    // One position at a time is how a text is written.
+                    1 => tile_avx512::<1>(d, data, bias, rows, out),
+                    2 => tile_avx512::<2>(d, data, bias, rows, out),
+                    _ => tile_avx512::<TILE_ROWS>(d, data, bias, rows, out),
+                }
+            },
             // SAFETY: the machine has AVX2 and FMA (the level says so).
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { tile_avx2(d, data, bias, rows, out) },
-            _ => tile_of_16::<false>(d, data, bias, rows, out),
+            Level::Avx2 => unsafe { tile_avx2(d, data, bias, rows, live, out) },
+            _ => tile_of_16::<false>(d, data, bias, rows, live, out),
         }
     }
 }
@@ -111,11 +125,11 @@ impl Default for Packed {
     }
 }
 
-/// Eight rows times 48 latents: 24 of the 32 vector registers hold sums.
+/// `R` rows, at most eight, times 48 latents: of eight, 24 of the 32 vector registers hold sums.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 #[allow(unsafe_code)]
-unsafe fn tile_avx512(
+unsafe fn tile_avx512<const R: usize>(
     d: usize,
     data: &[f32],
     bias: &[f32],
@@ -125,7 +139,7 @@ unsafe fn tile_avx512(
     use std::arch::x86_64::{
         _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
-    let mut sums = [[_mm512_setzero_ps(); 3]; TILE_ROWS];
+    let mut sums = [[_mm512_setzero_ps(); 3]; R];
     // SAFETY: the caller vouches for the lengths; every access stays below 48 * d, 8 * d, 48
     // and 8 * 48 elements respectively.
     unsafe {
@@ -161,9 +175,10 @@ fn tile_avx2(
     data: &[f32],
     bias: &[f32],
     rows: &[f32],
+    live: usize,
     out: &mut [f32; TILE_ROWS * MAX_PANEL],
 ) {
-    tile_of_16::<true>(d, data, bias, rows, out);
+    tile_of_16::<true>(d, data, bias, rows, live, out);
 }
 
 /// Eight rows times 16 latents, four rows at a time: eight 256-bit registers of sums.
@@ -173,23 +188,39 @@ fn tile_of_16<const FUSED: bool>(
     data: &[f32],
     bias: &[f32],
     rows: &[f32],
+    live: usize,
     out: &mut [f32; TILE_ROWS * MAX_PANEL],
 ) {
-    const AT_ONCE: usize = 4;
+    if live == 1 {
+        return rows_of_16::<FUSED, 1>(d, data, bias, rows, 0, out);
+    }
+    for first in (0..live.min(TILE_ROWS)).step_by(4) {
+        rows_of_16::<FUSED, 4>(d, data, bias, rows, first, out);
+    }
+}
+
+/// `R` rows from `first` on times 16 latents.
+#[inline(always)]
+fn rows_of_16<const FUSED: bool, const R: usize>(
+    d: usize,
+    data: &[f32],
+    bias: &[f32],
+    rows: &[f32],
+    first: usize,
+    out: &mut [f32; TILE_ROWS * MAX_PANEL],
+) {
     let (weights, _) = data.as_chunks::<16>();
-    for first in (0..TILE_ROWS).step_by(AT_ONCE) {
-        let x: [&[f32]; AT_ONCE] = std::array::from_fn(|r| &rows[(first + r) * d..][..d]);
-        let mut sums = [[0.0f32; 16]; AT_ONCE];
-        sums.iter_mut().for_each(|sum| sum.copy_from_slice(bias));
-        for (c, w) in weights[..d].iter().enumerate() {
-            for (sum, x) in sums.iter_mut().zip(x) {
-                for j in 0..16 {
-                    sum[j] = madd::<FUSED>(w[j], x[c], sum[j]);
-                }
+    let x: [&[f32]; R] = std::array::from_fn(|r| &rows[(first + r) * d..][..d]);
+    let mut sums = [[0.0f32; 16]; R];
+    sums.iter_mut().for_each(|sum| sum.copy_from_slice(bias));
+    for (c, w) in weights[..d].iter().enumerate() {
+        for (sum, x) in sums.iter_mut().zip(x) {
+            for j in 0..16 {
+                sum[j] = madd::<FUSED>(w[j], x[c], sum[j]);
             }
         }
-        for (r, sum) in sums.iter().enumerate() {
-            out[(first + r) * 16..][..16].copy_from_slice(sum);
-        }
+    }
+    for (r, sum) in sums.iter().enumerate() {
+        out[(first + r) * 16..][..16].copy_from_slice(sum);
     }
 }

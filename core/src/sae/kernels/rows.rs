@@ -27,6 +27,10 @@ pub fn subtract_from_rows(rows: &mut [f32], offset: &[f32]) {
 /// `out = b_dec + Σ f_i d_i` for every row.
 pub fn decode(latents: &Latents, decoder: &Matrix, b_dec: &[f32], out: &mut [f32]) {
     let d = decoder.cols();
+    if out.len() <= ROWS * d {
+        // A single block is not worth waking other threads for.
+        return decode_block(latents, 0, decoder.data(), b_dec, out);
+    }
     out.par_chunks_mut(ROWS * d).enumerate().for_each(|(block, out)| {
         decode_block(latents, block * ROWS, decoder.data(), b_dec, out);
     });

@@ -9,6 +9,9 @@ use rayon::prelude::*;
 /// Rows of a block of work.
 const BLOCK: usize = 128;
 
+/// Of a block of rows: where the entries of each row end, which latents, their values.
+type Kept = (Vec<usize>, Vec<u32>, Vec<f32>);
+
 /// What a row keeps of its pre-activations, which come in ascending order of the latents.
 pub(crate) trait Sieve {
     /// Looks at the pre-activations of the latents from `first` on.
@@ -34,41 +37,44 @@ pub(crate) fn sift<S: Sieve>(
 ) -> Result<()> {
     let (d, panel) = (packed.width(), packed.panel());
     let name = |i: u32| names.map_or(i, |names| names[i as usize]);
-    let blocks: Vec<(Vec<usize>, Vec<u32>, Vec<f32>)> = rows
-        .par_chunks(BLOCK * d)
-        .map(|rows| {
-            let n = rows.len() / d;
-            let whole = n / TILE_ROWS * TILE_ROWS;
-            let mut padded = vec![0.0; TILE_ROWS * d];
-            padded[..(n - whole) * d].copy_from_slice(&rows[whole * d..]);
-            let mut sieves: Vec<S> = (0..n).map(|_| make()).collect();
-            let mut tile = [0.0; TILE_ROWS * MAX_PANEL];
-            for p in 0..packed.panels() {
-                if p.is_multiple_of(32) {
-                    stop()?;
-                }
-                let first = p * panel;
-                let columns = panel.min(packed.latents() - first);
-                for at in (0..n).step_by(TILE_ROWS) {
-                    let group = if at < whole { &rows[at * d..][..TILE_ROWS * d] } else { &padded };
-                    packed.tile(p, group, &mut tile);
-                    let own = &mut sieves[at..(at + TILE_ROWS).min(n)];
-                    for (sieve, pre) in own.iter_mut().zip(tile.chunks(panel)) {
-                        sieve.see(first, &pre[..columns]);
-                    }
+    let block = |rows: &[f32]| -> Result<Kept> {
+        let n = rows.len() / d;
+        let whole = n / TILE_ROWS * TILE_ROWS;
+        let mut padded = vec![0.0; TILE_ROWS * d];
+        padded[..(n - whole) * d].copy_from_slice(&rows[whole * d..]);
+        let mut sieves: Vec<S> = (0..n).map(|_| make()).collect();
+        let mut tile = [0.0; TILE_ROWS * MAX_PANEL];
+        for p in 0..packed.panels() {
+            if p.is_multiple_of(32) {
+                stop()?;
+            }
+            let first = p * panel;
+            let columns = panel.min(packed.latents() - first);
+            for at in (0..n).step_by(TILE_ROWS) {
+                let group = if at < whole { &rows[at * d..][..TILE_ROWS * d] } else { &padded };
+                packed.tile(p, group, n - at, &mut tile);
+                let own = &mut sieves[at..(at + TILE_ROWS).min(n)];
+                for (sieve, pre) in own.iter_mut().zip(tile.chunks(panel)) {
+                    sieve.see(first, &pre[..columns]);
                 }
             }
-            let (mut ends, mut index, mut value) = (Vec::with_capacity(n), Vec::new(), Vec::new());
-            for mut sieve in sieves {
-                sieve.finish(&mut |i, v| {
-                    index.push(name(i));
-                    value.push(v);
-                });
-                ends.push(index.len());
-            }
-            Ok((ends, index, value))
-        })
-        .collect::<Result<_>>()?;
+        }
+        let (mut ends, mut index, mut value) = (Vec::with_capacity(n), Vec::new(), Vec::new());
+        for mut sieve in sieves {
+            sieve.finish(&mut |i, v| {
+                index.push(name(i));
+                value.push(v);
+            });
+            ends.push(index.len());
+        }
+        Ok((ends, index, value))
+    };
+    // A single block is not worth waking other threads for.
+    let blocks: Vec<Kept> = if rows.len() <= BLOCK * d {
+        vec![block(rows)?]
+    } else {
+        rows.par_chunks(BLOCK * d).map(block).collect::<Result<_>>()?
+    };
     out.clear();
     for (ends, index, value) in blocks {
         let base = out.index.len();
