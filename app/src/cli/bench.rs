@@ -1,4 +1,4 @@
-//! `bench train|capture|collect|map|attribution`: how fast this machine does it.
+//! `bench train|capture|collect|cut|generate|map|graph|attribution`: how fast this machine does it.
 
 use super::report::Report;
 use super::table::{Style, Table, count, figure};
@@ -25,6 +25,7 @@ enum What {
     Capture(CaptureArgs),
     Collect(CollectArgs),
     Cut(super::bench_cut::CutArgs),
+    Generate(super::bench_generate::GenerateBenchArgs),
     Map(super::bench_map::MapArgs),
     Graph(super::bench_graph::GraphArgs),
     Attribution(super::bench_attribution::AttributionArgs),
@@ -139,6 +140,7 @@ pub fn run(args: &BenchArgs, global: &Global) -> Result<Report> {
         What::Capture(args) => capture(args.clone(), global),
         What::Collect(args) => collect(args.clone(), global),
         What::Cut(args) => super::bench_cut::run(args, global),
+        What::Generate(args) => super::bench_generate::run(args, global),
         What::Map(args) => super::bench_map::run(args),
         What::Graph(args) => super::bench_graph::run(args),
         What::Attribution(args) => super::bench_attribution::run(args, global),

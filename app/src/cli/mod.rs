@@ -3,11 +3,13 @@
 mod bench;
 mod bench_attribution;
 mod bench_cut;
+mod bench_generate;
 mod bench_graph;
 mod bench_map;
 mod capture;
 mod circuit;
 mod compare;
+mod contrast;
 mod demo;
 mod demo_model;
 mod directions;
@@ -15,6 +17,7 @@ mod display;
 mod eval;
 mod export;
 mod features;
+mod generate;
 mod input;
 mod inspect;
 mod label;
@@ -109,6 +112,8 @@ enum Command {
     Search(search::SearchArgs),
     Prompt(prompt::PromptArgs),
     Meanings(meanings::MeaningsArgs),
+    Generate(Box<generate::GenerateArgs>),
+    Contrast(contrast::ContrastArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -149,6 +154,8 @@ fn run(command: &Command, global: &Global) -> Result<Report> {
         Command::Search(args) => search::run(args, global),
         Command::Prompt(args) => prompt::run(args, global),
         Command::Meanings(args) => meanings::run(args, global),
+        Command::Generate(args) => generate::run(args, global),
+        Command::Contrast(args) => contrast::run(args, global),
         Command::Bench(args) => bench::run(args, global),
     }
 }

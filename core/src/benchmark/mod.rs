@@ -5,9 +5,11 @@ mod capture;
 mod clock;
 mod collect;
 mod cut;
+mod generate;
 
 pub use attribution::{AttributionShape, AttributionTiming, attribution};
 pub use capture::{CaptureFigures, CaptureShape, capture, tiny};
 pub use clock::{Lap, Stopwatch};
 pub use collect::{CollectFigures, CollectShape, collect};
 pub use cut::{CutFigures, CutShape, cut};
+pub use generate::{GenerateCase, GenerateFigures, GenerateShape, generate};

@@ -184,6 +184,11 @@ impl Model {
         self.inner.tokenizer.as_deref()
     }
 
+    /// Its tokenizer, for another model of the same tokens.
+    pub fn shared_tokenizer(&self) -> Option<Arc<TokenizerHandle>> {
+        self.inner.tokenizer.clone()
+    }
+
     /// Its tokenizer.
     ///
     /// # Errors

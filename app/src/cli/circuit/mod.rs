@@ -80,27 +80,8 @@ impl BasesArgs {
     /// They cannot be read or do not fit one another; two dictionaries for one site.
     pub fn open<E>(&self, ctx: &JobContext<E>, global: &Global) -> Result<(Model, Bases)> {
         let model = open_model(ctx, &self.model.path()?, global)?;
-        let mut found = Dictionaries::new();
-        if let Some(dir) = &self.saes {
-            let folders = folders(dir)?;
-            ctx.progress().stage("Opening dictionaries", "dictionaries", 0, folders.len() as u64);
-            for folder in folders {
-                ctx.check()?;
-                let sae = Sae::load(&folder)?;
-                let site = site_of(&model, &sae, None, self.allow_foreign).map_err(|e| Error {
-                    what: format!("{}: {}", folder.display(), e.what),
-                    ..e
-                })?;
-                if found.insert(site, Arc::new(sae)).is_some() {
-                    return Err(Error::setting(
-                        format!("Two dictionaries of {} stand at {site}", dir.display()),
-                        "a node of a circuit belongs to one of them",
-                        "Leave one of them in the folder",
-                    ));
-                }
-                ctx.progress().add(1);
-            }
-        }
+        let dirs: Vec<PathBuf> = self.saes.iter().cloned().collect();
+        let found = dictionaries(ctx, &model, &dirs, self.allow_foreign)?;
         let sites = match (self.sites.is_empty(), found.is_empty()) {
             (false, _) => self.sites.clone(),
             (true, false) => found.keys().copied().collect(),
@@ -109,6 +90,39 @@ impl BasesArgs {
         let bases = Bases::new(&model, &sites, &found)?;
         Ok((model, bases))
     }
+}
+
+/// The dictionaries in `dirs`, each a dictionary's folder or one with a folder for each, by their
+/// sites.
+///
+/// # Errors
+/// They cannot be read or do not fit the model; two dictionaries for one site.
+pub fn dictionaries<E>(
+    ctx: &JobContext<E>,
+    model: &Model,
+    dirs: &[PathBuf],
+    allow_foreign: bool,
+) -> Result<Dictionaries> {
+    let mut found = Dictionaries::new();
+    for dir in dirs {
+        let folders = folders(dir)?;
+        ctx.progress().stage("Opening dictionaries", "dictionaries", 0, folders.len() as u64);
+        for folder in folders {
+            ctx.check()?;
+            let sae = Sae::load(&folder)?;
+            let site = site_of(model, &sae, None, allow_foreign)
+                .map_err(|e| Error { what: format!("{}: {}", folder.display(), e.what), ..e })?;
+            if found.insert(site, Arc::new(sae)).is_some() {
+                return Err(Error::setting(
+                    format!("Two dictionaries of {} stand at {site}", dir.display()),
+                    "a latent belongs to one of them",
+                    "Leave one of them in the folder",
+                ));
+            }
+            ctx.progress().add(1);
+        }
+    }
+    Ok(found)
 }
 
 /// The folders of dictionaries in `dir`, or itself.
