@@ -3,7 +3,7 @@
 use super::{Dictionaries, Edit, Edits, Op, Replace, RowEdits, Shift, Splice, ZeroSite};
 use crate::activations::testing::{tiny_model, tiny_sae};
 use crate::llama::{Change, Logits, Model, Plan, Site, Tokens};
-use crate::sae::Sae;
+use crate::sae::{Architecture, Extra, L0Loss, L1Penalty, Sae};
 use candle_core::Tensor;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -230,5 +230,69 @@ fn a_shift_is_added_to_its_rows_alone() {
     }
     let narrow = Shift { rows: vec![(7, vec![0.0; width - 1])] };
     let plan = Plan { change: &[(SITE, &narrow)], ..Plan::default() };
+    assert!(model.forward(&tokens(), &plan).is_err());
+}
+
+#[test]
+fn looking_at_the_edited_latents_alone_finds_the_same() {
+    let model = tiny_model();
+    let ops = [(3, Op::Scale(2.0)), (3, Op::Add(0.5)), (9, Op::Ablate), (17, Op::Set(1.0))];
+    let jump = Architecture::JumpRelu { loss: L0Loss::Step, bandwidth: 0.05 };
+    let thresholds = |n: usize| Extra {
+        threshold: (0..n).map(|i| 0.1 + 0.02 * i as f32).collect(),
+        ..Extra::default()
+    };
+    let gated = Extra { r_mag: vec![0.3; 24], b_mag: vec![0.1; 24], ..Extra::default() };
+    for (architecture, extra) in [
+        (Architecture::Standard { penalty: L1Penalty::UnitNorm }, Extra::default()),
+        (jump, thresholds(24)),
+        (Architecture::BatchTopK { k: 4 }, thresholds(1)),
+        (Architecture::Gated, gated),
+        (Architecture::TopK { k: 4 }, Extra::default()),
+    ] {
+        let name = architecture.name();
+        let sae = Arc::new(Sae { architecture, extra, ..tiny_sae(&[16, 24]) });
+        let plain = run(&model, &[]).0;
+        let rows = (0..12).map(|row| (row, &ops[..])).collect();
+        let wanted = run(&model, &[(SITE, &RowEdits { sae: &sae, rows })]);
+        let texts =
+            ["resid.0/3 scale 2", "resid.0/3 add 0.5", "resid.0/9 ablate", "resid.0/17 set 1"];
+        let found = edited(&model, &sae, &texts);
+        assert!(found == wanted && found.0 != plain, "{name}");
+        // What is only added to is not looked at.
+        let found = edited(&model, &sae, &["resid.0/5 add 0.75", "resid.0/5 add -0.5"]).0;
+        for (row, (new, old)) in found.chunks(16).zip(plain.chunks(16)).enumerate() {
+            let moved: Vec<f32> =
+                old.iter().zip(sae.direction(5)).map(|(x, d)| x + 0.25 * d).collect();
+            close(new, &moved, 1e-6);
+            assert_ne!(new, old, "{row}");
+        }
+    }
+}
+
+#[test]
+fn what_would_overflow_is_refused_and_strengths_are_bounded() {
+    let (model, sae) = (tiny_model(), Arc::new(tiny_sae(&[16, 24])));
+    let dictionaries = Dictionaries::from([(SITE, sae.clone())]);
+    let edit: Edit = "resid.0/3 add 3e38".parse().unwrap();
+    let fails = |edits: &[Edit]| {
+        let edits = Edits::new(edits, &dictionaries).unwrap();
+        let changes = edits.changes();
+        let plan = Plan { change: &changes, logits: Logits::All, ..Plan::default() };
+        model.forward(&tokens(), &plan).is_err()
+    };
+    assert!(fails(std::slice::from_ref(&edit)));
+    let bounded = edit.bounded(&dictionaries);
+    assert_ne!(bounded, edit);
+    assert!(!fails(std::slice::from_ref(&bounded)));
+    let (_, logits) = edited(&model, &sae, &[&bounded.to_string()]);
+    assert!(logits.iter().all(|x| x.is_finite()));
+    assert_eq!(bounded.bounded(&dictionaries), bounded);
+    let usual: Edit = "resid.0/3 set -4".parse().unwrap();
+    assert_eq!(usual.bounded(&dictionaries), usual);
+    let ops = [(3, Op::Add(3e38))];
+    let rows = RowEdits { sae: &sae, rows: vec![(2, &ops)] };
+    let change: [(Site, &dyn Change); 1] = [(SITE, &rows)];
+    let plan = Plan { change: &change, logits: Logits::All, ..Plan::default() };
     assert!(model.forward(&tokens(), &plan).is_err());
 }
