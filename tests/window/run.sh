@@ -25,6 +25,7 @@ fi
 circuit="wait; task simple; wait; sleep 0.6; wait; shot $pictures/task.png; find; wait; sleep 1; wait; shot $pictures/circuit.png; good"
 script="$circuit; $open; go model; sleep 0.3; shot $pictures/model.png; go train; train 100000; wait; shot $pictures/trained.png; good"
 script="$script; features; wait; sleep 0.3; shot $pictures/features.png; prompt Once there was a little; wait; sleep 0.3; shot $pictures/prompt.png"
+script="$script; edit resid.2/17 scale 2; wait; write Once there was a little; wait; sleep 0.3; shot $pictures/steer.png; good"
 script="$script; go directions; wait; sleep 0.3; shot $pictures/directions.png; svg $pictures/directions.svg; go labels; wait; shot $pictures/labels.png; good; exit"
 
 # Mesa's software rasteriser; no Wayland of the machine's own may come in between.
@@ -39,7 +40,7 @@ if [ "$status" != 0 ]; then
 fi
 
 # A picture of one colour is a few kB; a drawn window is ten times that.
-for name in task circuit model trained features prompt directions labels; do
+for name in task circuit model trained features prompt steer directions labels; do
   size=$(stat -c %s "$pictures/$name.png")
   echo "$name.png: $size bytes"
   [ "$size" -gt 20000 ] || { echo "$name.png is blank" >&2; exit 1; }

@@ -114,8 +114,7 @@ fn strength(ui: &mut Ui, row: &mut SteerRow, known: Option<&KnownFeature>, i: us
             ui.spacing_mut().slider_width = (ui.available_width() - 106.0).max(40.0);
             // The slider spans what is usual; whatever is typed stays as it is.
             let most = MOST.max(row.strength.abs());
-            let slider =
-                Slider::new(&mut row.strength, -most..=most).show_value(false).step_by(0.05);
+            let slider = Slider::new(&mut row.strength, -most..=most).show_value(false);
             ui.add(slider).accessible_name(&format!("Strength of latent {}", row.latent));
             ui.add(
                 DragValue::new(&mut row.strength)
