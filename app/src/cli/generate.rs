@@ -202,6 +202,11 @@ fn heading(stream: &StreamOutcome) -> String {
     out + &format!("; {}", stream.end)
 }
 
+/// "+3.1 %", of probability; nothing that rounds to nothing.
+fn change(by: f64) -> String {
+    if by.abs() < 0.0005 { String::new() } else { format!("{:+.1} %", 100.0 * by) }
+}
+
 fn tokens(stream: &StreamOutcome, style: Style) -> String {
     let mut table = Table::new(&[">position", "", ">unsteered", ">own", ">change"]);
     for w in &stream.written {
@@ -210,7 +215,7 @@ fn tokens(stream: &StreamOutcome, style: Style) -> String {
             format!("{:?}", w.text),
             percent(w.unsteered),
             percent(w.own),
-            w.change().map_or_else(|| "–".to_owned(), |c| format!("{:+.1} %", 100.0 * c)),
+            w.change().map_or_else(|| "–".to_owned(), change),
         ]);
     }
     table.render(style)

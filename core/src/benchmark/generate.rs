@@ -1,7 +1,7 @@
 //! How fast text is written, one token after another, and what steering it costs.
 
 use super::collect::dictionary;
-use crate::edits::{Dictionaries, Edit, Edits, Op, Positions, Splice};
+use crate::edits::{Dictionaries, Edit, Edits, Op, Positions, Reconstruct};
 use crate::error::{Error, Result};
 use crate::jobs::JobContext;
 use crate::llama::{Change, Config, Generation, Model, Site};
@@ -48,6 +48,9 @@ pub struct GenerateFigures {
     pub cases: Vec<GenerateCase>,
 }
 
+/// What a way of writing is called, and what it changes.
+type Case<'a> = (String, Vec<(Site, &'a dyn Change)>);
+
 /// Measures texts of `model`, greedy, by its own forward pass; the prompt's tokens are read but not
 /// counted. Rounds are interleaved, so that a machine that slows down slows all cases.
 ///
@@ -93,9 +96,9 @@ pub fn generate<E>(
     let compiled = |edits: &[Edit]| Edits::new(edits, &dictionaries);
     let (one, several, all) = (compiled(&set)?, compiled(&eight)?, compiled(&everywhere)?);
     let added = compiled(&add)?;
-    let splice = Splice { sae: &dictionaries[&shape.site], rows: None };
+    let splice = Reconstruct::new(dictionaries[&shape.site].clone());
     let site = shape.site;
-    let cases: Vec<(String, Vec<(Site, &dyn Change)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("unsteered".to_owned(), Vec::new()),
         (format!("one latent of {site}, added to"), added.changes()),
         (format!("one latent of {site}, set"), one.changes()),
@@ -139,7 +142,8 @@ pub fn generate<E>(
         if round == 0 {
             seconds.iter_mut().for_each(Vec::clear);
         } else {
-            ctx.progress().set(round as u64);
+            // Writing side by side has told its own progress.
+            ctx.progress().stage("Measuring", "rounds", round as u64, shape.rounds as u64);
         }
     }
     let plain = seconds[0].clone();

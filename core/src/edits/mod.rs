@@ -11,7 +11,7 @@ pub use compile::{Dictionaries, Edits};
 pub use edit::{Edit, Op, Positions};
 pub use nodes::{Further, NodeEdits, Stay, To, Values};
 pub use rows::{RowEdits, Shift};
-pub use whole::{Replace, Splice, ZeroSite};
+pub use whole::{Reconstruct, Replace, Splice, ZeroSite};
 
 #[cfg(test)]
 mod tests;

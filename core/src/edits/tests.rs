@@ -1,6 +1,8 @@
 //! What an edit must do, checked against the words of its definition.
 
-use super::{Dictionaries, Edit, Edits, Op, Replace, RowEdits, Shift, Splice, ZeroSite};
+use super::{
+    Dictionaries, Edit, Edits, Op, Reconstruct, Replace, RowEdits, Shift, Splice, ZeroSite,
+};
 use crate::activations::testing::{tiny_model, tiny_sae};
 use crate::llama::{Change, Logits, Model, Plan, Site, Tokens};
 use crate::sae::{Architecture, Extra, L0Loss, L1Penalty, Sae};
@@ -153,6 +155,8 @@ fn whole_sites_are_replaced() {
     let splice = Splice { sae: &sae, rows: None };
     let decoded = sae.decode(&sae.encode(&x).unwrap()).unwrap();
     assert_eq!(run(&model, &[(SITE, &splice)]).0, decoded);
+    let whole = Reconstruct::new(Arc::new(sae.clone()));
+    assert_eq!(run(&model, &[(SITE, &whole)]), run(&model, &[(SITE, &splice)]));
     let rows = [1, 8];
     let (some, _) = run(&model, &[(SITE, &Splice { sae: &sae, rows: Some(&rows) })]);
     let (zero, _) = run(&model, &[(SITE, &ZeroSite { rows: Some(&rows) })]);

@@ -5,7 +5,9 @@ use crate::activations::numbers;
 use crate::error::{Error, Result};
 use crate::llama::Change;
 use crate::sae::Sae;
+use crate::sae::kernels::Packed;
 use candle_core::{D, Tensor};
+use std::sync::Arc;
 
 /// The site replaced by its reconstruction x̂: whatever the dictionary fails to reconstruct is
 /// dropped.
@@ -33,6 +35,30 @@ impl Change for Splice<'_> {
             values[row * width..(row + 1) * width].copy_from_slice(new);
         }
         like(x, values)
+    }
+}
+
+/// [`Splice`] of every row, with an encoder that is packed once: for a site that is replaced at
+/// every position of a text that is written.
+#[derive(Debug)]
+pub struct Reconstruct {
+    sae: Arc<Sae>,
+    packed: Packed,
+}
+
+impl Reconstruct {
+    /// By this dictionary.
+    pub fn new(sae: Arc<Sae>) -> Self {
+        let packed = sae.packed();
+        Self { sae, packed }
+    }
+}
+
+impl Change for Reconstruct {
+    fn apply(&self, x: &Tensor, _first: usize) -> Result<Tensor> {
+        fits(&self.sae, x.dim(D::Minus1)?)?;
+        let latents = self.sae.encode_by(&self.packed, &numbers(x)?)?;
+        like(x, self.sae.decode(&latents)?)
     }
 }
 

@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
 
-/// Rows from which a matrix product pays.
-const MANY: usize = 8;
+/// Most rows: for more the matrix products of the other form pay.
+const MOST: usize = 8;
 
 /// Whether this pass is one for [`step`].
 pub(super) fn takes(model: &Model, tokens: &Tokens, plan: &Plan<'_>) -> bool {
     tokens.positions() == 1
-        && tokens.batch() <= MANY
+        && tokens.batch() <= MOST
         && plan.logits != Logits::None
         && model.dtype() == DType::F32
         && model.device().is_cpu()
@@ -119,14 +119,14 @@ struct Sites<'a, 'p> {
 }
 
 impl Sites<'_, '_> {
-    fn visit(&mut self, site: Site, x: &mut Vec<f32>) -> Result<()> {
+    fn visit(&mut self, site: Site, x: &mut [f32]) -> Result<()> {
         let changed = self.plan.change.iter().any(|(s, _)| *s == site);
         let read = self.plan.read.contains(&site);
         if !changed && !read {
             return Ok(());
         }
         let shape = (self.rows, 1, x.len() / self.rows);
-        let mut tensor = Tensor::from_slice(x, shape, self.model.device())?;
+        let mut tensor = Tensor::from_slice(&*x, shape, self.model.device())?;
         for (_, change) in self.plan.change.iter().filter(|(s, _)| *s == site) {
             tensor = change.apply(&tensor, self.first)?;
             if tensor.dims() != [shape.0, shape.1, shape.2] {

@@ -5,7 +5,7 @@ use super::outcome::{
 };
 use super::sampler::Sampler;
 use super::spec::SteerSpec;
-use crate::edits::{Dictionaries, Edits, Splice};
+use crate::edits::{Dictionaries, Edits, Reconstruct};
 use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::JobContext;
 use crate::llama::{Cache, Change, Logits, Model, Plan, Site, Tokens, log_probability};
@@ -132,10 +132,7 @@ fn bound(
     Ok((edits, bounded))
 }
 
-fn splices<'a>(
-    spec: &SteerSpec,
-    dictionaries: &'a Dictionaries,
-) -> Result<Vec<(Site, Splice<'a>)>> {
+fn splices(spec: &SteerSpec, dictionaries: &Dictionaries) -> Result<Vec<(Site, Reconstruct)>> {
     let splice = |site: &Site| {
         let sae = dictionaries.get(site).ok_or_else(|| {
             Error::setting(
@@ -144,7 +141,7 @@ fn splices<'a>(
                 "Load one that was trained at this site",
             )
         })?;
-        Ok((*site, Splice { sae, rows: None }))
+        Ok((*site, Reconstruct::new(sae.clone())))
     };
     let mut sites = spec.splice.clone();
     sites.sort_unstable();

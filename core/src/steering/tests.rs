@@ -56,9 +56,9 @@ fn oracle(model: &Model, spec: &SteerSpec, change: &[(Site, &dyn Change)]) -> Ve
 }
 
 /// x' = decode(encode(x)), written out.
-struct Reconstruct(Arc<Sae>);
+struct WrittenOut(Arc<Sae>);
 
-impl Change for Reconstruct {
+impl Change for WrittenOut {
     fn apply(&self, x: &Tensor, _first: usize) -> Result<Tensor> {
         let new = self.0.decode(&self.0.encode(&numbers(x)?)?)?;
         Ok(Tensor::from_vec(new, x.dims(), x.device())?)
@@ -72,8 +72,8 @@ fn check(model: &Model, spec: &SteerSpec) -> SteerOutcome {
     let edits: Vec<Edit> = spec.edits.iter().map(|e| e.for_prompt(prompt.len())).collect();
     let edits = Edits::new(&edits, &dictionaries()).unwrap();
     let edits = edits.changes();
-    let splice: Vec<(Site, Reconstruct)> =
-        spec.splice.iter().map(|site| (*site, Reconstruct(dictionaries()[site].clone()))).collect();
+    let splice: Vec<(Site, WrittenOut)> =
+        spec.splice.iter().map(|site| (*site, WrittenOut(dictionaries()[site].clone()))).collect();
     let splice: Vec<(Site, &dyn Change)> =
         splice.iter().map(|(site, change)| (*site, change as &dyn Change)).collect();
     for stream in &found.streams {
