@@ -16,6 +16,7 @@ use crate::widgets::icon::{self, Icon};
 use crate::widgets::{job_bar::job_bar, notice::notices};
 use crate::work::circuit::OpenBases;
 use crate::work::saes::OpenSaes;
+use crate::work::shift::{OpenMeasurer, Saver};
 use crate::work::verdict::OpenJudge;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use egui::{
@@ -105,6 +106,10 @@ pub struct Sparsescope {
     pub(crate) bases: OpenBases,
     /// The judge of the circuit that was judged last.
     pub(crate) judge: OpenJudge,
+    /// The measurer of the probe that was looked into last.
+    pub(crate) measurer: OpenMeasurer,
+    /// What keeps studies in their order.
+    pub(crate) saver: Saver,
     /// What is asked of the run under way.
     pub(crate) requests: Requests,
     pub(crate) sender: Sender<Command>,
@@ -138,6 +143,8 @@ impl Sparsescope {
             saes: OpenSaes::default(),
             bases: OpenBases::default(),
             judge: OpenJudge::default(),
+            measurer: OpenMeasurer::default(),
+            saver: Saver::default(),
             requests: Requests::default(),
             sender,
             receiver,
@@ -390,7 +397,8 @@ impl Sparsescope {
                 return;
             }
             if screen == Screen::Shift {
-                shift::shift(ui, &cx, &mut self.forms.shift);
+                let Forms { shift: form, circuit, data, .. } = &mut self.forms;
+                shift::shift(ui, &cx, form, &mut circuit.task, data);
                 return;
             }
             if screen == Screen::Steer {

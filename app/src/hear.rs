@@ -258,6 +258,7 @@ impl Sparsescope {
                 // So does which pairs of a task can be used, and how the model does on them.
                 self.state.circuit.task.asked = None;
                 self.state.circuit.task.prepared = None;
+                self.shift_forget_model();
                 self.study_latent();
                 self.state.model.next = Default::default();
                 self.state.data.preview = None;

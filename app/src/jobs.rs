@@ -69,6 +69,8 @@ pub enum Kind {
     ShiftFind,
     /// A feature to be judged.
     ShiftCard,
+    /// What balanced texts tell of features.
+    ShiftTold,
     /// What the probe does without the features that are trimmed.
     ShiftLive,
     /// The table of results.
@@ -140,6 +142,7 @@ impl Kind {
                 | Self::ShiftProbe
                 | Self::ShiftFind
                 | Self::ShiftCard
+                | Self::ShiftTold
                 | Self::ShiftLive
                 | Self::ShiftTable
                 | Self::Steer

@@ -3,10 +3,14 @@
 //! `--script "open /path/to/model; wait; go train; train 20000; wait; shot out.png; exit"`
 
 use crate::commands::{
-    CircuitCommand, Command, LabelsCommand, PromptCommand, SteerCommand, TaskCommand,
+    CircuitCommand, Command, LabelsCommand, PromptCommand, ShiftCommand, ShiftFile, SteerCommand,
+    TaskCommand,
 };
+use crate::forms::ShiftStep;
 use crate::state::{NoticeText, Screen, State};
 use egui::Context;
+use sparsescope_core::llama::Site;
+use sparsescope_core::shift::Verdict;
 use sparsescope_core::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -43,6 +47,20 @@ pub enum Step {
     Edit(String),
     /// `write TEXT`: what the model writes on behind it, there.
     Write(String),
+    /// `shift` or `shift STEP`: the SHIFT screen, at a step from 1 to 4.
+    Shift(Option<ShiftStep>),
+    /// `probe` or `probe SITE`: trains it on the texts that are read.
+    Probe(Option<Site>),
+    /// `leans`: finds what the probe leans on.
+    Leans,
+    /// `judge truth`: every feature; `judge keep` and `judge trim`: the strongest that is not judged.
+    Judge(Option<Verdict>),
+    /// `fill`: the table.
+    Fill,
+    /// `study NUMBER`: opens a study of the workspace.
+    Study(i64),
+    /// `csv PATH`, `page PATH`, `edits PATH`: writes what is open on the SHIFT screen.
+    Hand(ShiftFile, PathBuf),
     /// `tour`.
     Tour,
     /// `wait`: until no job runs.
@@ -85,6 +103,26 @@ impl FromStr for Step {
             "find" => Some(Self::Find),
             "edit" if !rest.is_empty() => Some(Self::Edit(rest.to_owned())),
             "write" if !rest.is_empty() => Some(Self::Write(rest.to_owned())),
+            "shift" if rest.is_empty() => Some(Self::Shift(None)),
+            "shift" => {
+                let number: Option<usize> = rest.parse().ok();
+                let step = number.and_then(|n| ShiftStep::ALL.get(n.checked_sub(1)?).copied());
+                step.map(|step| Self::Shift(Some(step)))
+            }
+            "probe" if rest.is_empty() => Some(Self::Probe(None)),
+            "probe" => rest.parse().ok().map(|site| Self::Probe(Some(site))),
+            "leans" => Some(Self::Leans),
+            "judge" => match rest {
+                "truth" => Some(Self::Judge(None)),
+                "keep" => Some(Self::Judge(Some(Verdict::Keep))),
+                "trim" => Some(Self::Judge(Some(Verdict::Trim))),
+                _ => None,
+            },
+            "fill" => Some(Self::Fill),
+            "study" => rest.parse().ok().map(Self::Study),
+            "csv" if !rest.is_empty() => Some(Self::Hand(ShiftFile::Csv, rest.into())),
+            "page" if !rest.is_empty() => Some(Self::Hand(ShiftFile::Page, rest.into())),
+            "edits" if !rest.is_empty() => Some(Self::Hand(ShiftFile::SaveEdits, rest.into())),
             "tour" => Some(Self::Tour),
             "wait" => Some(Self::Wait),
             "sleep" => rest.parse().ok().map(Self::Sleep),
@@ -106,8 +144,9 @@ impl FromStr for Step {
             Error::setting(
                 format!("{text:?} is no step of a script"),
                 "steps are open PATH, go SCREEN, k NUMBER, train TOKENS, features, latent NUMBER, \
-                 search TEXT, prompt TEXT, task NAME, dictionaries TOKENS, find, \
-                 edit EDIT, write TEXT, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
+                 search TEXT, prompt TEXT, task NAME, dictionaries TOKENS, find, shift [STEP], \
+                 probe [SITE], leans, judge truth|keep|trim, fill, study NUMBER, csv PATH, page PATH, \
+                 edits PATH, edit EDIT, write TEXT, tour, wait, sleep SECONDS, theme dark|light, size W H, shot PATH, svg PATH, \
                  good and exit",
                 "Separate them by semicolons",
             )
@@ -206,6 +245,32 @@ impl Script {
             }
             Step::Write(text) => {
                 commands.push(Command::Steer(SteerCommand::WriteOn(text)));
+            }
+            Step::Shift(step) => {
+                commands.push(Command::Go(Screen::Shift));
+                commands.extend(step.map(|step| Command::Shift(ShiftCommand::Step(step))));
+            }
+            Step::Probe(site) => {
+                commands.extend(site.map(|site| Command::Shift(ShiftCommand::Site(site))));
+                commands.push(Command::Shift(ShiftCommand::Train));
+            }
+            Step::Leans => commands.push(Command::Shift(ShiftCommand::Find)),
+            Step::Judge(None) => commands.push(Command::Shift(ShiftCommand::JudgeByTruth)),
+            Step::Judge(verdict) => {
+                let shift = &state.shift;
+                let open = |node: &_| !shift.judged.now.all.contains_key(node);
+                let mut nodes = shift.to_judge(usize::MAX).into_iter().map(|n| n.node);
+                let next = nodes.find(|node| open(node));
+                commands
+                    .extend(next.map(|node| Command::Shift(ShiftCommand::Judge(node, verdict))));
+            }
+            Step::Fill => commands.push(Command::Shift(ShiftCommand::Fill)),
+            Step::Study(id) => {
+                commands.push(Command::Go(Screen::Shift));
+                commands.push(Command::Shift(ShiftCommand::Open(id)));
+            }
+            Step::Hand(file, path) => {
+                commands.push(Command::Shift(ShiftCommand::To(file, path)));
             }
             Step::Tour => commands.push(Command::Tour),
             Step::Theme(theme) => commands.push(Command::Theme(theme)),

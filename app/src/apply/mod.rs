@@ -9,7 +9,9 @@ mod shift;
 mod steer;
 
 use crate::app::Sparsescope;
-use crate::commands::{CircuitCommand, Command, GraphCommand, SteerCommand, TaskCommand};
+use crate::commands::{
+    CircuitCommand, Command, GraphCommand, ShiftCommand, SteerCommand, TaskCommand,
+};
 use crate::drop::{self, Dropped};
 use crate::events::Event;
 use crate::jobs::Kind;
@@ -157,6 +159,11 @@ impl Sparsescope {
 
     pub(crate) fn opened(&mut self, path: PathBuf, kind: Dropped) {
         match kind {
+            Dropped::LabelledTexts => self.ask(Command::Shift(ShiftCommand::Texts(path))),
+            // On the screen that is about such tables, a table of any columns is one.
+            Dropped::Text if self.state.screen == Screen::Shift && is_table(&path) => {
+                self.ask(Command::Shift(ShiftCommand::Texts(path)));
+            }
             Dropped::Text => {
                 self.forms.data.from_file = true;
                 self.forms.data.path = path.display().to_string();
@@ -497,4 +504,10 @@ impl Sparsescope {
             |outcome| Some(Event::Toured(Box::new(outcome))),
         );
     }
+}
+
+/// Whether a file's name says that it is a table of texts.
+fn is_table(path: &std::path::Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+    matches!(extension.as_str(), "csv" | "tsv" | "jsonl" | "ndjson")
 }

@@ -23,7 +23,7 @@ pub use directions::DirectionsCommand;
 pub use labels::LabelsCommand;
 pub use latent::LatentCommand;
 pub use prompt::PromptCommand;
-pub use shift::ShiftCommand;
+pub use shift::{ShiftCommand, ShiftFile};
 pub use steer::SteerCommand;
 
 /// What a person can ask for.

@@ -23,7 +23,7 @@ pub use directions::{
 };
 pub use labels::{LabelsForm, Which};
 pub use prompt::{PromptForm, PromptRow, Rank};
-pub use shift::ShiftForm;
+pub use shift::{ShiftForm, ShiftStep};
 pub use steer::{ContrastForm, Mode, Place, SteerForm, SteerRow};
 
 /// The forms of all screens.

@@ -25,7 +25,7 @@ pub use directions::{CompareState, Compared, DirectionsState, Relatives};
 pub use labels::{LabelsState, Planned, SearchState};
 pub use latent::LatentState;
 pub use prompt::PromptState;
-pub use shift::ShiftState;
+pub use shift::{CardState, Judged, LiveState, Results, ShiftState, made};
 pub use steer::{
     Contrasted, ContrastedFeature, KnownFeature, SteerRun, SteerState, StreamView, Suggestion,
     Suggestions,

@@ -12,6 +12,7 @@ pub mod metric_plot;
 pub mod notice;
 pub mod point_cloud;
 pub mod scatter;
+pub mod shares;
 pub mod site_diagram;
 pub mod stream;
 pub mod strip;

@@ -1,7 +1,8 @@
 //! The system's own dialogs. They may hang, or not be there: always on a thread of their own.
 
 use crate::commands::{
-    CircuitCommand, Command, GraphCommand, LabelsCommand, LatentCommand, SteerCommand,
+    CircuitCommand, Command, GraphCommand, LabelsCommand, LatentCommand, ShiftCommand, ShiftFile,
+    SteerCommand,
 };
 use crate::widgets::graph::Figure;
 use crossbeam_channel::Sender;
@@ -21,6 +22,8 @@ pub enum Wanted {
     Task,
     /// A file of edits.
     Edits,
+    /// A file of texts with labels.
+    LabelledTexts,
 }
 
 /// Asks where to save a picture; the answer comes back as a command.
@@ -90,11 +93,16 @@ pub fn ask(wanted: Wanted, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + 
                 .set_title("Open a file of edits")
                 .add_filter("Edits", &["json", "txt", "edits"])
                 .pick_file(),
+            Wanted::LabelledTexts => rfd::FileDialog::new()
+                .set_title("Open texts with two labels")
+                .add_filter("Texts with labels", &["csv", "tsv", "jsonl", "ndjson"])
+                .pick_file(),
         };
         if let Some(path) = chosen {
             let command = match wanted {
                 Wanted::Labels => Command::Labels(LabelsCommand::Import(path)),
                 Wanted::Edits => Command::Steer(SteerCommand::Read(path)),
+                Wanted::LabelledTexts => Command::Shift(ShiftCommand::Texts(path)),
                 // What it is, its contents say.
                 Wanted::Model | Wanted::Text | Wanted::Task => Command::Open(path),
             };
@@ -157,6 +165,47 @@ pub fn ask_circuit(what: CircuitFile, sender: Sender<Command>, wake: Arc<dyn Fn(
         };
         if let Some(command) = command {
             let _ = sender.send(Command::Circuit(CircuitCommand::Graph(command)));
+            wake();
+        }
+    });
+}
+
+/// Asks for a file of a SHIFT study; the answer comes back as a command.
+pub fn ask_shift(file: ShiftFile, sender: Sender<Command>, wake: Arc<dyn Fn() + Send + Sync>) {
+    std::thread::spawn(move || {
+        let dialog = rfd::FileDialog::new();
+        let path = match file {
+            ShiftFile::Csv => dialog
+                .set_title("Save the table")
+                .set_file_name("shift.csv")
+                .add_filter("CSV", &["csv"])
+                .save_file(),
+            ShiftFile::Page => dialog
+                .set_title("Save the study as a page")
+                .set_file_name("shift.html")
+                .add_filter("HTML", &["html"])
+                .save_file(),
+            ShiftFile::SaveEdits => dialog
+                .set_title("Save the trim as a set of edits")
+                .set_file_name("trim.json")
+                .add_filter("Edits", &["json"])
+                .save_file(),
+            ShiftFile::SaveJudgements => dialog
+                .set_title("Save the judgements")
+                .set_file_name("judgements.json")
+                .add_filter("Judgements", &["json"])
+                .save_file(),
+            ShiftFile::OpenEdits => dialog
+                .set_title("Trim what a set of edits ablates")
+                .add_filter("Edits", &["json", "txt", "edits"])
+                .pick_file(),
+            ShiftFile::OpenJudgements => dialog
+                .set_title("Take judgements from a file")
+                .add_filter("Judgements", &["json"])
+                .pick_file(),
+        };
+        if let Some(path) = path {
+            let _ = sender.send(Command::Shift(ShiftCommand::To(file, path)));
             wake();
         }
     });

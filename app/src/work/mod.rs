@@ -15,6 +15,7 @@ pub mod model;
 pub mod prompt;
 pub mod runs;
 pub mod saes;
+pub mod shift;
 pub mod steer;
 pub mod sweep;
 pub mod tour;

@@ -7,6 +7,7 @@ pub mod directions;
 pub mod fixture;
 pub mod labelling;
 pub mod reading;
+pub mod shifts;
 pub mod soft;
 pub mod steering;
 pub mod tasks;

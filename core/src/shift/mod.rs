@@ -47,6 +47,7 @@ pub use source::{Columns, Pairing, Source};
 pub use split::{Split, SplitFacts, SplitSpec, Text};
 pub use study::{DataFacts, Judge, Study, StudyEvent, StudySpec, study};
 pub use table::{RowKind, Table, TableInput, TableRow, TableSpec, table};
+pub use table_file::columns_of;
 pub use truth::{TRUTH_DEFINITION, Telling, judge_by_truth, tellings};
 
 use crate::activations::tensor_file::write_atomically;

@@ -69,6 +69,33 @@ pub(super) fn read_column(
     Ok(texts)
 }
 
+/// Names of the columns of the table at `path`; of a JSON Lines file the keys of its first object.
+///
+/// # Errors
+/// No file, one that is not UTF-8 or too large; a header or a first line that cannot be read.
+pub fn columns_of(path: &Path) -> Result<Vec<String>> {
+    let text = read_text(path)?;
+    let what = || format!("Could not read the columns of {}", path.display());
+    let delimiter = match extension(path).as_str() {
+        "jsonl" | "ndjson" => {
+            let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            let remedy = "Each line must be one JSON object";
+            let value: Value = serde_json::from_str(first)
+                .map_err(|e| Error::format(what(), format!("line 1: {e}"), remedy))?;
+            let keys = value.as_object().map(|object| object.keys().cloned().collect());
+            return keys.ok_or_else(|| Error::format(what(), "line 1: it is no object", remedy));
+        }
+        "tsv" | "tab" => b'\t',
+        _ => b',',
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .quoting(delimiter == b',')
+        .from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|e| Error { what: what(), ..broken(&e) })?;
+    Ok(header.iter().map(|name| name.trim().to_owned()).collect())
+}
+
 impl Columns {
     fn all(&self) -> [&str; 3] {
         [&self.text, &self.label, &self.spurious]
