@@ -65,6 +65,7 @@ Examples:
   sparsescope sweep --site resid.2 --arch topk,standard --l0 8,16,32 --out my-sweep
   sparsescope eval my-sae
   sparsescope features my-sae --latent 17
+  sparsescope generate \"The pilots\" --saes my-sweep --edit \"resid.2/17 add 30\"
 
 Exit codes: 0 it worked, 1 it failed, 2 it was asked for something that makes no sense.";
 
