@@ -181,3 +181,43 @@ fn directions_are_mapped_and_two_dictionaries_compared() {
     let bench = works(&["bench", "map", "--points", "2000", "--frames", "3"]);
     assert!(bench["moving"]["median_ms"].as_f64().unwrap() > 0.0);
 }
+
+#[test]
+fn a_probe_is_freed_of_what_it_should_not_lean_on() {
+    let dir = tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (saes, csv, page, judged) = (at("saes"), at("t.csv"), at("p.html"), at("j.json"));
+    let train = ["--tokens", "20000", "--batch", "512", "--split", "packed", "--out", &saes];
+    let sweep =
+        ["sweep", "--site", "embed,mlp.0", "--arch", "topk", "--l0", "8", "--latents", "64"];
+    works(&[&sweep[..], &train[..]].concat());
+    let texts = ["--texts", "400", "--ambiguous", "60", "--balanced-train", "20"];
+    let small = ["--balanced-test", "20", "--circuit-texts", "10", "--method", "atp"];
+    let probe = ["--site", "mlp.0", "--threshold", "0.001", "--random-draws", "1"];
+    let shift = [&["shift", "--dictionaries", &saes][..], &texts, &small, &probe].concat();
+    let files = ["--csv", &csv, "--page", &page, "--write-judgements", &judged];
+    let found = works(&[&shift[..], &files].concat());
+    assert_eq!(found["table"]["rows"].as_array().unwrap().len(), 13);
+    assert_eq!(found["data"]["split"]["balanced_test"], 80);
+    let original = &found["table"]["rows"][0]["accuracies"]["label"];
+    assert!(original["low"].as_f64().unwrap() <= original["mean"].as_f64().unwrap());
+    assert!(found["pronouns"]["all"]["places"].as_u64().unwrap() > 50);
+    assert_eq!(fs::read_to_string(&csv).unwrap().lines().count(), 14);
+    let page = fs::read_to_string(&page).unwrap();
+    assert!(page.contains("It does not take a bias out") && !page.contains("<script"));
+    // Judged from the file that was written: the same table, whatever the number of threads.
+    let again = works(&[&shift[..], &["--judge", &judged, "--threads", "1"]].concat());
+    assert_eq!(again["table"], found["table"]);
+    assert_eq!(again["judged_by"], judged.as_str());
+    let sites = works(&[&["shift", "--compare-sites"][..], &texts, &small[..2]].concat());
+    assert_eq!(sites["sites"].as_array().unwrap().len(), 13);
+    let plain = sparsescope(&[&shift[..], &["--no-pronouns"]].concat());
+    assert!(plain.out.contains("SHIFT + retrain") && plain.out.contains("worst group"));
+
+    fails(&["shift"], 2, &["--dictionaries"]);
+    fails(&[&shift[..], &["--labels", "nurse,wizard"]].concat(), 2, &["wizard", "poet"]);
+    fails(&[&shift[..], &["--labels", "nurse"]].concat(), 2, &["--labels"]);
+    fs::write(at("t.csv"), "text,label,spurious\na,b,c\nd,e\n").unwrap();
+    fails(&[&shift[..], &["--data", &csv]].concat(), 1, &["t.csv", "line 3"]);
+    fails(&[&shift[..], &["--judge", &at("none.json")]].concat(), 1, &["none.json"]);
+}

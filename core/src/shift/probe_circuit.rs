@@ -35,7 +35,7 @@ impl Default for CircuitSpec {
         Self {
             method: Method::default(),
             texts: 100,
-            threshold: 0.01,
+            threshold: 0.1,
             most: 150,
             skip_positions: 0,
             audit: 0,

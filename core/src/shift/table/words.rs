@@ -175,9 +175,9 @@ mod tests {
         let texts = ["she reads a book", "he reads a book", "a book"];
         let mut items = Vec::new();
         let mut split = Vec::new();
-        for i in 0..60 {
+        for i in 0..600 {
             let spurious = i % 2;
-            let text = if i % 6 == 0 { texts[2] } else { texts[spurious] };
+            let text = if i % 6 < 2 { texts[2] } else { texts[spurious] };
             items.push(Item { text: text.to_owned(), label: 0, spurious });
             split.push(Text { item: i, tokens: vec![0], label: 0, spurious });
         }
