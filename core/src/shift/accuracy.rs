@@ -10,7 +10,7 @@ pub const ACCURACY_DEFINITION: &str = "Measured on the balanced test set, whose 
     equally large. Label accuracy: share of texts whose label the probe names. Spurious accuracy: \
     share of texts whose spurious value is the one paired with the label that the probe names; \
     one half means that it knows nothing of it. Worst group: the least label accuracy of the four \
-    groups. In brackets 95 % bootstrap intervals: the 2.5 and 97.5 percentiles over 1,000 \
+    groups. Intervals are 95 % bootstrap intervals: the 2.5 and 97.5 percentiles over 1,000 \
     resamples of the texts within each group. They say how much the test texts matter, not how \
     much another training run would.";
 

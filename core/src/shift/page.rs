@@ -11,15 +11,18 @@ use std::path::Path;
 
 /// What this page has beside the common style.
 const OWN: &str = "\
+body{max-width:72rem}\
+header p,main p,dd{max-width:52rem}\
+svg{max-width:52rem;margin-bottom:1.5rem}\
 main>section:first-child{border-top:0;padding-top:1rem}\
 .wide{overflow-x:auto}\
-td small{display:block;color:var(--weak);font-size:.75rem}\
+td small{display:block;white-space:nowrap;color:var(--weak);font-size:.75rem}\
 td.name{min-width:11rem;font-weight:600}\
 tr.main td{background:color-mix(in srgb,var(--accent) 8%,transparent)}\
 .note{border-left:3px solid var(--accent);padding:.4rem .9rem;margin:1rem 0;background:var(--card)}\
 .trim{color:#c2410c;font-weight:600}\
 @media(prefers-color-scheme:dark){.trim{color:#fb923c}}\
-svg text.v{fill:var(--ink)}\
+svg text.v{fill:var(--ink);paint-order:stroke;stroke:var(--ground);stroke-width:3px}\
 svg line.ci{stroke:var(--ink);stroke-width:1.5}\
 svg line.half{stroke:var(--weak);stroke-dasharray:3 3}\
 svg rect.other{fill:var(--weak);opacity:.45}\
@@ -286,6 +289,14 @@ fn chart(out: &mut String, rows: &[TableRow]) {
         "<h3>Accuracy on the worst group</h3>\n<svg viewBox=\"0 0 {wide} {high:.0}\" role=\"img\" \
          aria-label=\"Accuracy on the worst group, row by row\">"
     );
+    let middle = left + across / 2.0;
+    let _ = write!(
+        out,
+        "<line class=\"half\" x1=\"{middle}\" x2=\"{middle}\" y1=\"0\" y2=\"{:.0}\"/>\
+         <text x=\"{middle}\" y=\"{:.0}\" text-anchor=\"middle\">50 %</text>",
+        high - 16.0,
+        high - 4.0
+    );
     for (i, (row, a)) in rows.iter().enumerate() {
         let y = tall * i as f64 + 4.0;
         let share = a.worst_group;
@@ -315,14 +326,7 @@ fn chart(out: &mut String, rows: &[TableRow]) {
             percent(share.mean),
         );
     }
-    let middle = left + across / 2.0;
-    let _ = writeln!(
-        out,
-        "<line class=\"half\" x1=\"{middle}\" x2=\"{middle}\" y1=\"0\" y2=\"{:.0}\"/>\
-         <text x=\"{middle}\" y=\"{:.0}\" text-anchor=\"middle\">50 %</text></svg>",
-        high - 16.0,
-        high - 4.0
-    );
+    out.push_str("</svg>\n");
 }
 
 fn section_of_pronouns(out: &mut String, report: &PronounReport) {

@@ -66,7 +66,7 @@ fn a_study_is_one_record_that_comes_back() {
     for kind in RowKind::ALL {
         assert!(page.contains(kind.name()));
     }
-    assert!(page.contains(crate::shift::PRONOUN_CAVEAT));
+    assert!(page.contains("It does not take a bias out of what the model itself writes"));
     // Every element that is opened is closed.
     for tag in ["table", "section", "svg", "dl", "tr", "td", "div", "details", "p"] {
         let opened =
