@@ -151,10 +151,8 @@ impl Measurer {
     ) -> Result<State> {
         let (site, width) = (self.probe.site, self.model.config().width);
         // A block is computed whole: its own end is known only as it was after its edits.
-        let start = match first.layer() {
-            Some(layer) => Some(layer.checked_sub(1).map_or(Site::Embed, Site::Resid)),
-            None => None,
-        };
+        let before = |layer: usize| layer.checked_sub(1).map_or(Site::Embed, Site::Resid);
+        let start = first.layer().map(before);
         let start = start.filter(|start| state.is_some() && self.ends.contains(start));
         let mut read: Vec<Site> =
             self.ends.iter().copied().filter(|end| start.is_none_or(|s| *end > s)).collect();
