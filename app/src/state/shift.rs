@@ -220,7 +220,11 @@ impl ShiftState {
             }
         };
         let live = self.live.last.as_ref();
+        let whole = |live: &&Live| {
+            self.trained.as_ref().is_some_and(|t| t.original.texts == live.trimmed.texts)
+        };
         let live = live.filter(|live| live.asked == (self.version, trimmed.clone()));
+        let live = live.filter(whole);
         put(RowKind::Original, made::ORIGINAL, self.trained.as_ref().map(|t| t.original));
         put(RowKind::Shift, made::SHIFT, live.map(|live| live.trimmed));
         put(RowKind::ShiftRetrained, made::RETRAINED, live.and_then(|live| live.retrained));

@@ -54,10 +54,11 @@ pub fn standing(ui: &mut Ui, cx: &Cx<'_>, _form: &ShiftForm) {
                 1 => "SHIFT: 1 feature trimmed".to_owned(),
                 n => format!("SHIFT: {n} features trimmed"),
             };
-            let look = match (live, state.live.pending) {
-                (None, _) => Look::Plain,
-                (Some(_), true) => Look::Old,
-                (Some(_), false) => Look::Lit,
+            let now = (state.version, state.judged.now.trimmed());
+            let look = match live {
+                None => Look::Plain,
+                Some(live) if live.asked == now => Look::Lit,
+                Some(_) => Look::Old,
             };
             let waiting = if state.found.is_some() { "measuring…" } else { "no circuit yet" };
             let rows = [
@@ -76,12 +77,26 @@ pub fn status(ui: &mut Ui, cx: &Cx<'_>) {
         ui.label(weak(ui, format!("on {n} balanced texts that nothing learnt from")));
     }
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        if state.live.pending {
-            ui.label(weak(ui, "measuring…"));
-        } else if let Some(live) = &state.live.last {
-            let ms = 1000.0 * live.took.as_secs_f64();
-            ui.label(weak(ui, format!("{} ms", format::figure(ms))))
-                .on_hover_text("Time from the judgement to these numbers");
-        }
+        let now = (state.version, state.judged.now.trimmed());
+        let live = state.live.last.as_ref().filter(|live| live.asked == now);
+        let (Some(live), Some(trained)) = (live, &state.trained) else {
+            if state.live.pending {
+                ui.label(weak(ui, "measuring…"));
+            }
+            return;
+        };
+        let took = match live.took.as_secs_f64() {
+            s if s < 1.0 => format!("{:.0} ms", 1000.0 * s),
+            s => format!("{s:.1} s"),
+        };
+        let said = match (live.trimmed.texts < trained.original.texts, state.live.pending) {
+            (true, _) => format!("{took} for the first {}, then all", live.trimmed.texts),
+            (false, true) => format!("{took}, training it again…"),
+            (false, false) => took,
+        };
+        ui.label(weak(ui, said)).on_hover_text(
+            "Time from the judgement to these numbers: first on a few texts of each group, then on \
+             all; then the probe is trained again as the trimmed model reads its texts",
+        );
     });
 }

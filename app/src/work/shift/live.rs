@@ -7,7 +7,7 @@ use sparsescope_core::jobs::JobContext;
 use sparsescope_core::llama::Model;
 use sparsescope_core::shift::{
     Accuracies, CircuitSpec, Judgements, Measurer, PronounReport, PronounSpec, TableInput,
-    TableRow, TableSpec, Telling, judge_by_truth, pronouns, table, train_probe, trim,
+    TableRow, TableSpec, Telling, Text, judge_by_truth, pronouns, table, train_probe, trim,
 };
 use sparsescope_core::{Error, Result};
 use std::path::PathBuf;
@@ -33,7 +33,22 @@ pub(super) const SEED: u64 = 0;
 
 /// The measurer that is ready. Only jobs look into it: the window hands it on.
 #[derive(Clone, Default)]
-pub struct OpenMeasurer(Arc<Mutex<Option<(String, u64, Measurer)>>>);
+pub struct OpenMeasurer(Arc<Mutex<Option<Ready>>>);
+
+/// Measurers of a circuit's probe.
+struct Ready {
+    /// The model, by its hash.
+    model: String,
+    /// The window's count of the circuit.
+    version: u64,
+    /// Of a few texts, for an answer while the key is still down; `None` where all are few.
+    few: Option<Measurer>,
+    /// Of all.
+    all: Measurer,
+}
+
+/// Texts that are measured first.
+const FEW: usize = 160;
 
 /// What is measured with.
 #[derive(Clone)]
@@ -53,8 +68,8 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Measures the probe without what is trimmed, tells that, then trains it again and measures
-    /// that too.
+    /// Measures the probe without what is trimmed: on a few texts, then on all, then trained again;
+    /// each is told as soon as it is known.
     ///
     /// # Errors
     /// A dictionary is not here any more; stopped.
@@ -65,23 +80,38 @@ impl Needs {
         let mut open = self.measurer.0.lock().unwrap_or_else(PoisonError::into_inner);
         ctx.check()?;
         let (hash, version) = (self.model.hash(), asked.0);
-        let ready = open.as_ref().is_some_and(|(h, v, _)| h == hash && *v == version);
         let quiet: JobContext = ctx.without_events();
         let (_, bases) = self.bases.of(&quiet, &self.workspace, &self.model, circuit)?;
-        if !ready {
-            let test = trained.texts.split.balanced_test.clone();
-            let probe = trained.probe.clone();
-            let mut measurer = Measurer::new(&self.model, &bases, test, probe, SEED)?;
-            measurer.original(ctx)?;
-            *open = Some((hash.to_owned(), version, measurer));
+        if open.as_ref().is_none_or(|r| r.model != hash || r.version != version) {
+            let split = &trained.texts.split;
+            let measurer = |texts: Vec<Text>| {
+                Measurer::new(&self.model, &bases, texts, trained.probe.clone(), SEED)
+            };
+            let many = split.balanced_test.len() > 2 * FEW;
+            let mut few = many.then(|| measurer(split.test_sample(FEW))).transpose()?;
+            let mut all = measurer(split.balanced_test.clone())?;
+            // What is before the first edit is the same for every trim, and kept.
+            for measurer in few.iter_mut().chain([&mut all]) {
+                measurer.original(ctx)?;
+            }
+            *open = Some(Ready { model: hash.to_owned(), version, few, all });
         }
         let begun = Instant::now();
-        let Some((_, _, measurer)) = open.as_mut() else {
+        let Some(ready) = open.as_mut() else {
             return Err(Error::internal("Nothing was measured", "no measurer"));
         };
         let edits = trim(&asked.1);
-        let trimmed = measurer.trimmed(ctx, &edits)?;
-        let live = Live { asked: asked.clone(), trimmed, retrained: None, took: begun.elapsed() };
+        let live = |trimmed: Accuracies| Live {
+            asked: asked.clone(),
+            trimmed,
+            retrained: None,
+            took: begun.elapsed(),
+        };
+        if let Some(few) = &mut ready.few {
+            ctx.emit(live(few.trimmed(ctx, &edits)?));
+        }
+        let measurer = &mut ready.all;
+        let live = live(measurer.trimmed(ctx, &edits)?);
         if edits.is_empty() {
             return Ok(live);
         }
