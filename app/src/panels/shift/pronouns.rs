@@ -1,7 +1,8 @@
 //! What the model itself writes: the probabilities of pronouns before and after the trim.
 //!
-//! What a person wants to know here: is the model now less biased? It is not, or hardly: SHIFT is
-//! about the probe. The figures say so better than a sentence.
+//! What a person wants to know here: is the model itself now less biased? SHIFT is about the probe and
+//! promises nothing of the sort; a trim of many features may cost pronouns of either kind, which is
+//! damage rather than fairness. So both are measured, and shown beside the sentence that says so.
 
 use super::DOES_NOT;
 use crate::context::Cx;
