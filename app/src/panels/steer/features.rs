@@ -70,7 +70,7 @@ fn row(ui: &mut Ui, cx: &Cx<'_>, row: &mut SteerRow, i: usize) -> bool {
                 ui.spacing_mut().interact_size.x = 18.0;
                 ui.add(Checkbox::without_text(&mut row.on))
                     .on_hover_text("Whether it is changed")
-                    .accessible_name(&format!("Change {name}"));
+                    .accessible_name(format!("Change {name}"));
                 let text = theme::mono(&name, 13.0).color(p.accent);
                 let response = ui.add(egui::Button::new(text).frame(false));
                 if ring(ui, response).on_hover_text("Read this feature").clicked() {
@@ -104,7 +104,7 @@ fn strength(ui: &mut Ui, row: &mut SteerRow, known: Option<&KnownFeature>, i: us
                 }
             })
             .response
-            .accessible_name(&format!("What happens to latent {}", row.latent));
+            .accessible_name(format!("What happens to latent {}", row.latent));
         if row.mode == Mode::Ablate {
             ui.label(weak(ui, "f' = 0"));
             return;
@@ -115,7 +115,7 @@ fn strength(ui: &mut Ui, row: &mut SteerRow, known: Option<&KnownFeature>, i: us
             // The slider spans what is usual; whatever is typed stays as it is.
             let most = MOST.max(row.strength.abs());
             let slider = Slider::new(&mut row.strength, -most..=most).show_value(false);
-            ui.add(slider).accessible_name(&format!("Strength of latent {}", row.latent));
+            ui.add(slider).accessible_name(format!("Strength of latent {}", row.latent));
             ui.add(
                 DragValue::new(&mut row.strength)
                     .range(-TYPED..=TYPED)
@@ -172,7 +172,7 @@ fn place(ui: &mut Ui, row: &mut SteerRow, i: usize) {
                 }
             })
             .response
-            .accessible_name(&format!("Where latent {} is changed", row.latent));
+            .accessible_name(format!("Where latent {} is changed", row.latent));
         if let Place::Range(first, last) = &mut row.place {
             ui.add(DragValue::new(first).range(0..=100_000));
             ui.label(weak(ui, "to"));
