@@ -176,7 +176,7 @@ fn a_probe_is_trimmed_by_keys_and_the_study_outlives_the_window() {
     assert!(std::fs::read_to_string(at("study.html")).unwrap().contains("SHIFT + retrain"));
     let edits = EditSet::read(&at("trim.json")).unwrap();
     assert_eq!(edits.edits, db.study(id).unwrap().judgements.edits());
-    assert_eq!(harness.state().state().shift.edit_sets[0].name, "my trim");
+    assert_eq!(harness.state().state().steer.sets[0].name, "my trim");
 
     // A window that is opened later has all of it again.
     let (judged, rows) = (shift_of(&harness).judged.now.clone(), shift_of(&harness).table());

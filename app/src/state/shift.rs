@@ -7,7 +7,7 @@ use sparsescope_core::shift::{
     ACCURACY_DEFINITION, Accuracies, Judgement, Judgements, PronounReport, RowKind, Table,
     TableRow, Telling, Verdict, is_feature,
 };
-use sparsescope_core::workspace::{EditSetRecord, StudyId, StudyRecord};
+use sparsescope_core::workspace::{StudyId, StudyRecord};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,8 +42,6 @@ pub struct ShiftState {
     pub results: Results,
     /// Studies of the workspace, the latest first.
     pub studies: Vec<StudyRecord>,
-    /// Sets of edits of the workspace.
-    pub edit_sets: Vec<EditSetRecord>,
     /// Whether the workspace was read.
     pub listed: bool,
     /// The number of the study that is open, once it is saved.

@@ -315,7 +315,7 @@ impl Sparsescope {
             ShiftEvent::Full(outcome) => self.shift_full(outcome),
             ShiftEvent::Listed(Ok((studies, edit_sets))) => {
                 state.studies = studies;
-                state.edit_sets = edit_sets;
+                self.state.steer.sets = edit_sets;
             }
             ShiftEvent::Listed(Err(error)) => self.failed(error),
             ShiftEvent::Saved(version, change, outcome) => {

@@ -84,8 +84,10 @@ fn edits(ui: &mut Ui, cx: &Cx<'_>) {
             ask(cx, ShiftCommand::Ask(ShiftFile::OpenEdits));
         }
         let model = cx.state.model.facts.as_ref().map(|f| f.hash.as_str());
-        let here: Vec<_> = state
-            .edit_sets
+        let here: Vec<_> = cx
+            .state
+            .steer
+            .sets
             .iter()
             .filter(|set| set.model.is_empty() || Some(set.model.as_str()) == model)
             .collect();
