@@ -42,7 +42,11 @@ pub fn follow(ui: &Ui, cx: &Cx<'_>, form: &mut ShiftForm, judging: bool) {
     }
     let nodes = nodes(cx, form);
     if form.chosen.is_none_or(|chosen| !nodes.contains(&chosen)) {
-        form.chosen = nodes.first().copied();
+        // Another study goes on where it was left.
+        let open =
+            |n: &&sparsescope_core::circuits::Node| cx.state.shift.judged.now.verdict(n).is_none();
+        form.chosen = nodes.iter().find(open).or(nodes.first()).copied();
+        form.reveal = true;
     }
     if judging {
         keys(ui, cx, form);
