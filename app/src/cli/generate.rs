@@ -189,7 +189,9 @@ fn said(outcome: &SteerOutcome, probabilities: bool) -> String {
 
 /// "steered: 30 tokens, perplexity 5.2; other than unsteered from its token 3 on; it has ...".
 fn heading(stream: &StreamOutcome) -> String {
-    let mut out = format!("{}: {} tokens", stream.stream, stream.written.len());
+    let written = stream.written.len();
+    let tokens = if written == 1 { "token" } else { "tokens" };
+    let mut out = format!("{}: {written} {tokens}", stream.stream);
     if let Some(perplexity) = stream.perplexity {
         out += &format!(", perplexity {}", figure(perplexity));
     }

@@ -108,6 +108,14 @@ impl SteerRun {
         self.streams.iter().find(|s| s.stream == stream)
     }
 
+    /// Perplexity of a stream's text under the unsteered model, so far or in the end: exp of the
+    /// mean −ln p over its tokens.
+    pub fn perplexity(&self, stream: Stream) -> Option<f64> {
+        // A probability may be too small for a number, which the outcome has as a logarithm.
+        let ended = self.outcome.as_ref().and_then(|o| o.stream(stream)?.perplexity);
+        ended.or_else(|| self.stream(stream)?.perplexity().map(|(unsteered, _)| unsteered))
+    }
+
     /// The place of the first token at which a stream differs from the unsteered one.
     pub fn parts_at(&self, stream: Stream) -> Option<usize> {
         let (one, other) = (self.stream(Stream::Unsteered)?, self.stream(stream)?);

@@ -17,7 +17,7 @@ pub(super) fn within_bounds(values: &[f32]) -> Result<()> {
         Some(v) => Err(Error::new(
             ErrorKind::Numeric,
             "The latents of a site cannot be changed so much",
-            format!("an activation becomes {v}"),
+            format!("an activation becomes {v:e}"),
             "Set, or scale to, smaller values",
         )),
     }

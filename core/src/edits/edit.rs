@@ -110,10 +110,24 @@ impl fmt::Display for Edit {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Set(v) => write!(f, "set {v}"),
-            Self::Add(v) => write!(f, "add {v}"),
-            Self::Scale(s) => write!(f, "scale {s}"),
+            Self::Set(v) => write!(f, "set {}", Number(*v)),
+            Self::Add(v) => write!(f, "add {}", Number(*v)),
+            Self::Scale(s) => write!(f, "scale {}", Number(*s)),
             Self::Ablate => f.write_str("ablate"),
+        }
+    }
+}
+
+/// A number in the fewest digits that read back as it, with an exponent where it is very great or
+/// very small.
+struct Number(f32);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(v) = *self;
+        match v.abs() {
+            size if size == 0.0 || (1e-4..1e7).contains(&size) => write!(f, "{v}"),
+            _ => write!(f, "{v:e}"),
         }
     }
 }

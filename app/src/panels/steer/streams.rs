@@ -9,7 +9,6 @@ use crate::widgets::card::{card, empty, fact, sentence, weak};
 use crate::widgets::icon::Icon;
 use crate::widgets::stream::{StreamText, legend, stream};
 use egui::{Align, Label, Layout, RichText, ScrollArea, Ui, vec2};
-use sparsescope_core::edits::{Edit, Op};
 use sparsescope_core::steering::{End, Stream, Written};
 
 /// Height of the figures under a text.
@@ -55,8 +54,7 @@ fn notes(run: &SteerRun) -> Vec<String> {
         .map(|b| {
             format!(
                 "“{}” would overflow the model's numbers: it was bounded to “{}”.",
-                readable(&b.asked),
-                readable(&b.made)
+                b.asked, b.made
             )
         })
         .collect()
@@ -131,11 +129,11 @@ fn hover(ui: &mut Ui, w: &Written) {
 }
 
 fn figures(ui: &mut Ui, run: &SteerRun, view: &StreamView) {
-    let perplexity = view.perplexity();
-    let plain = run.stream(Stream::Unsteered).and_then(StreamView::perplexity);
+    let perplexity = run.perplexity(view.stream);
+    let plain = run.perplexity(Stream::Unsteered);
     let n = view.written.len();
     ui.add_space(4.0);
-    let shown = perplexity.map_or("–".to_owned(), |(cost, _)| format::figure(cost));
+    let shown = perplexity.map_or("–".to_owned(), format::figure);
     fact(
         ui,
         "Perplexity",
@@ -158,7 +156,7 @@ fn figures(ui: &mut Ui, run: &SteerRun, view: &StreamView) {
                  was also read by the other streams' models",
             );
         }
-        (_, Some((cost, _)), Some((plain, _))) => {
+        (_, Some(cost), Some(plain)) => {
             fact(
                 ui,
                 "against unsteered",
@@ -189,19 +187,4 @@ fn figures(ui: &mut Ui, run: &SteerRun, view: &StreamView) {
     if !end.is_empty() {
         ui.add(Label::new(RichText::new(sentence(&end)).size(12.0).color(ink)).wrap());
     }
-}
-
-/// An edit with numbers that can be read, however great.
-fn readable(edit: &Edit) -> String {
-    let number = |v: f32| match v.abs() {
-        a if (1e-3..1e7).contains(&a) => format!("{v}"),
-        _ => format!("{v:e}"),
-    };
-    let op = match edit.op {
-        Op::Set(v) => format!("set {}", number(v)),
-        Op::Add(v) => format!("add {}", number(v)),
-        Op::Scale(s) => format!("scale {}", number(s)),
-        Op::Ablate => "ablate".to_owned(),
-    };
-    format!("{}/{} {op}", edit.site, edit.latent)
 }
