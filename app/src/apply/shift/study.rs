@@ -108,7 +108,8 @@ impl Sparsescope {
                 }
                 let new = state.study != Some(id);
                 state.study = Some(id);
-                state.saved = change == state.changes;
+                // News of an older change may come after that of the last one.
+                state.saved |= change == state.changes;
                 if new || state.saved {
                     self.shift_list(|_| Ok(()));
                 }
@@ -295,5 +296,30 @@ impl Sparsescope {
             }
             Err(error) => self.failed(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on must end")]
+
+    use crate::app::{RunOptions, Sparsescope};
+    use egui::Context;
+
+    #[test]
+    fn news_of_an_older_change_does_not_take_the_last_one_for_unsaved() {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = Some(dir.path().to_owned());
+        let options = RunOptions { workspace, ..RunOptions::default() };
+        let mut app = Sparsescope::new(&Context::default(), options);
+        app.state.shift.changes = 5;
+        app.shift_saved(0, 5, Ok(1));
+        assert!(app.state.shift.saved);
+        app.shift_saved(0, 4, Ok(1));
+        assert!(app.state.shift.saved);
+        // A newer change that is not on disk yet.
+        (app.state.shift.changes, app.state.shift.saved) = (6, false);
+        app.shift_saved(0, 5, Ok(1));
+        assert!(!app.state.shift.saved);
     }
 }
