@@ -109,6 +109,15 @@ fn a_feature_is_changed_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let mut harness = trained(dir.path());
     let (sae, latent, max) = busiest(harness.state());
+    for text in [latent.to_string(), format!("resid.2/{latent}")] {
+        harness.state_mut().ask(Command::Steer(SteerCommand::Look(text.clone())));
+        harness.run_steps(2);
+        let found = |s: &State| s.steer.suggestions.clone().filter(|found| found.text == text);
+        until(&mut harness, "a suggestion", |s| found(s).is_some());
+        let found = found(harness.state().state()).unwrap().found;
+        let places: Vec<_> = found.iter().map(|f| (f.site, f.sae, f.latent)).collect();
+        assert_eq!(places, [(Site::Resid(2), sae, latent)]);
+    }
     harness.state_mut().ask(Command::Steer(SteerCommand::Add(sae, latent)));
     harness.run_steps(2);
     until(&mut harness, "its maximum", |s| s.steer.known.contains_key(&(sae, latent)));

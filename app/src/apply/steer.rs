@@ -54,7 +54,7 @@ impl Sparsescope {
             SteerCommand::Browse => self.browse(ctx, Wanted::Edits),
             SteerCommand::Read(path) => {
                 self.state.screen = Screen::Steer;
-                self.open_set(move || work::steer::read(&path));
+                self.open_set(move || EditSet::read(&path));
             }
             SteerCommand::Export => {
                 let ctx = ctx.clone();

@@ -41,11 +41,10 @@ pub fn stream(ui: &mut Ui, text: &StreamText<'_>, hover: impl Fn(&mut Ui, usize)
     };
     // Words of the prompt wrap like tokens.
     let words: Vec<&str> = text.prompt.split_inclusive(' ').collect();
-    let ink = |_: usize| p.text;
     let galleys: Vec<_> = words
         .iter()
         .map(|word| lay(word, p.faint))
-        .chain(text.tokens.iter().enumerate().map(|(i, token)| lay(token, ink(i))))
+        .chain(text.tokens.iter().map(|token| lay(token, p.text)))
         .collect();
     let sizes: Vec<f32> = galleys.iter().map(|g| g.size().x.max(4.0)).collect();
     let (places, used) = flow(&sizes, ui.available_width(), height, 0.0, 0);

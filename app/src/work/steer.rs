@@ -12,8 +12,9 @@ use sparsescope_core::steering::{
 };
 use sparsescope_core::workspace::{SaeId, Workspace};
 use sparsescope_core::{Error, Result};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Features named at most.
 const SUGGESTED: usize = 8;
@@ -117,7 +118,7 @@ impl Needs {
         }
         // The shortest label that has all words is the nearest to what was asked for; features
         // without one come last, later sites first.
-        found.sort_by_key(|s| (s.label.as_ref().map_or(usize::MAX, String::len), usize::MAX));
+        found.sort_by_key(|s| (s.label.as_ref().map_or(usize::MAX, String::len), Reverse(s.site)));
         found.truncate(SUGGESTED);
         Ok(Suggestions { text: text.to_owned(), found })
     }
@@ -254,12 +255,4 @@ fn missing(set: &EditSet, site: Site, why: &str) -> Error {
 
 fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
-}
-
-/// A set from a file.
-///
-/// # Errors
-/// As [`EditSet::read`].
-pub fn read(path: &Path) -> Result<EditSet> {
-    EditSet::read(path)
 }

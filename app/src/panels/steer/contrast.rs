@@ -11,7 +11,7 @@ use crate::jobs::Kind;
 use crate::state::{Contrasted, ContrastedFeature};
 use crate::theme::{self, palette};
 use crate::widgets::card::{button, define, ring, titled, weak};
-use crate::work::circuit::usable;
+use crate::work::circuit::with;
 use egui::{Align, ComboBox, Label, Layout, RichText, Ui};
 use sparsescope_core::llama::Site;
 
@@ -37,11 +37,7 @@ pub(super) fn contrast(ui: &mut Ui, cx: &Cx<'_>, form: &mut SteerForm) {
 
 fn asked(ui: &mut Ui, cx: &Cx<'_>, form: &mut SteerForm) {
     let Some(facts) = &cx.state.model.facts else { return };
-    let records = &cx.state.train.runs;
-    let sites: Vec<Site> = Site::all(facts.layers)
-        .into_iter()
-        .filter(|site| usable(records, &facts.hash, *site).next().is_some())
-        .collect();
+    let sites = with(facts, &cx.state.train.runs);
     let c = &mut form.contrast;
     field(ui, &mut c.toward, "Texts that have it, a line each", "The pilots were happy", 2);
     field(ui, &mut c.away, "Texts that do not", "The pilot was happy", 2);

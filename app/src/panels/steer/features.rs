@@ -10,12 +10,11 @@ use crate::theme::{self, palette};
 use crate::widgets::card::{icon_button, ring, titled, weak};
 use crate::widgets::icon::Icon;
 use crate::widgets::typing::rested;
-use crate::work::circuit::usable;
+use crate::work::circuit::with;
 use egui::{
     Align, Checkbox, ComboBox, DragValue, Frame, Label, Layout, Margin, RichText, Slider, TextEdit,
     Ui,
 };
-use sparsescope_core::llama::Site;
 
 /// Seconds without typing after which features are looked for.
 const DEBOUNCE: f64 = 0.2;
@@ -240,11 +239,7 @@ fn suggested(ui: &mut Ui, suggestion: &Suggestion) -> bool {
 /// Which site the third stream replaces.
 fn splice(ui: &mut Ui, cx: &Cx<'_>, form: &mut SteerForm) {
     let Some(facts) = &cx.state.model.facts else { return };
-    let records = &cx.state.train.runs;
-    let sites: Vec<Site> = Site::all(facts.layers)
-        .into_iter()
-        .filter(|site| usable(records, &facts.hash, *site).next().is_some())
-        .collect();
+    let sites = with(facts, &cx.state.train.runs);
     ui.add_space(4.0);
     let hint = "Replaces the whole site by what its dictionary makes of it, at every token, so \
                 that what the dictionary does not explain is dropped. Shows what the dictionary \

@@ -157,6 +157,13 @@ pub fn usable<'a>(
         })
 }
 
+/// The sites of a model that have a usable dictionary.
+pub fn with(facts: &ModelFacts, records: &[SaeRecord]) -> Vec<Site> {
+    let mut sites = Site::all(facts.layers);
+    sites.retain(|site| usable(records, &facts.hash, *site).next().is_some());
+    sites
+}
+
 /// The sites of a model that have no usable dictionary.
 pub fn without(facts: &ModelFacts, records: &[SaeRecord]) -> Vec<Site> {
     let mut sites = Site::all(facts.layers);
